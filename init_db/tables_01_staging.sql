@@ -1,0 +1,214 @@
+-- Staging: one current, typed row per natural key, made from raw by the cleaning rules.
+-- Derived: when this file changes, the schema is dropped and rebuilt. A test holds it and the contracts equal.
+-- Key columns are compared byte by byte (collate "C"): the same order on every server, and faster to sort.
+
+create schema staging;
+comment on schema staging is 'Silver, cleaned: one current row per natural key. flags = soft problems; quality_score = 100 - 10 per flag; _drop_id, _line = the newest record that says so; _build = the build that last changed the content.';
+
+create table staging.stg_enrollments (
+    student_id text collate "C" primary key,
+    full_name text,
+    first_name text,
+    last_name text,
+    email text,
+    phone text,
+    dob date,
+    gender text,
+    city text,
+    state text,
+    enrollment_date date,
+    program_id text collate "C",
+    fee_paid numeric(14, 2),
+    payment_status text not null,
+    flags text [] not null,
+    quality_score smallint not null generated always as (greatest(0, 100 - 10 * cardinality(flags))) stored,
+    _drop_id bigint not null,
+    _line bigint not null,
+    _build bigint not null
+);
+create index on staging.stg_enrollments using brin (_build) with (pages_per_range = 16, autosummarize = on);
+create index on staging.stg_enrollments (student_id) where flags <> '{}';
+comment on table staging.stg_enrollments is 'one enrolled student: the newest accepted record of students_enrollment';
+comment on column staging.stg_enrollments.student_id is 'letters, then at least three digits';
+comment on column staging.stg_enrollments.full_name is 'digits stripped, title case';
+comment on column staging.stg_enrollments.first_name is 'first word of full_name';
+comment on column staging.stg_enrollments.last_name is 'the other words of full_name';
+comment on column staging.stg_enrollments.email is 'lower case; null when missing or invalid';
+comment on column staging.stg_enrollments.phone is '+91-XXXXXXXXXX; null when missing or invalid';
+comment on column staging.stg_enrollments.dob is 'date of birth';
+comment on column staging.stg_enrollments.gender is 'Male, Female or Other';
+comment on column staging.stg_enrollments.city is 'as in city_master where it matched';
+comment on column staging.stg_enrollments.state is 'full name';
+comment on column staging.stg_enrollments.enrollment_date is 'day of enrolment';
+comment on column staging.stg_enrollments.program_id is 'upper case';
+comment on column staging.stg_enrollments.fee_paid is 'fee in rupees; 0 when missing';
+comment on column staging.stg_enrollments.payment_status is 'COMPLETED, PENDING, PARTIAL, REFUNDED, FAILED or UNKNOWN';
+
+create table staging.stg_progress (
+    event_id text collate "C" primary key,
+    student_id text collate "C" not null,
+    course_id text collate "C",
+    event_type text,
+    event_timestamp timestamptz,
+    duration_seconds bigint,
+    score numeric(5, 2),
+    module_id text collate "C",
+    completion_percentage numeric(5, 2),
+    flags text [] not null,
+    quality_score smallint not null generated always as (greatest(0, 100 - 10 * cardinality(flags))) stored,
+    _drop_id bigint not null,
+    _line bigint not null,
+    _build bigint not null
+);
+create index on staging.stg_progress using brin (_build) with (pages_per_range = 16, autosummarize = on);
+create index on staging.stg_progress (event_id) where flags <> '{}';
+comment on table staging.stg_progress is 'one learning event: the newest accepted record of student_progress';
+comment on column staging.stg_progress.event_id is 'id of the event in the source';
+comment on column staging.stg_progress.student_id is 'who';
+comment on column staging.stg_progress.course_id is 'in which course; null when missing';
+comment on column staging.stg_progress.event_type is 'video_watched, quiz_completed, ...';
+comment on column staging.stg_progress.event_timestamp is 'when (UTC); null when unknown';
+comment on column staging.stg_progress.duration_seconds is 'seconds spent';
+comment on column staging.stg_progress.score is 'percent, 0 to 100';
+comment on column staging.stg_progress.module_id is 'module of the course';
+comment on column staging.stg_progress.completion_percentage is 'percent of the course completed, 0 to 100';
+
+create table staging.stg_courses (
+    course_id text collate "C" primary key,
+    course_name text,
+    category text,
+    difficulty text,
+    duration_hours numeric(14, 2),
+    price numeric(14, 2),
+    instructor_name text,
+    is_active boolean,
+    flags text [] not null,
+    quality_score smallint not null generated always as (greatest(0, 100 - 10 * cardinality(flags))) stored,
+    _drop_id bigint not null,
+    _line bigint not null,
+    _build bigint not null
+);
+create index on staging.stg_courses (course_id) where flags <> '{}';
+comment on table staging.stg_courses is 'one course: the newest accepted record of course_catalog';
+comment on column staging.stg_courses.course_id is 'upper case';
+comment on column staging.stg_courses.course_name is 'title of the course';
+comment on column staging.stg_courses.category is 'Technology, Business or Design';
+comment on column staging.stg_courses.difficulty is 'Beginner, Intermediate or Advanced';
+comment on column staging.stg_courses.duration_hours is 'planned hours';
+comment on column staging.stg_courses.price is 'price in rupees';
+comment on column staging.stg_courses.instructor_name is 'as written in the catalogue';
+comment on column staging.stg_courses.is_active is 'as the catalogue says';
+
+create table staging.stg_tickets (
+    ticket_id text collate "C" primary key,
+    student_id text collate "C" not null,
+    subject text,
+    description text,
+    priority text,
+    status text,
+    category text,
+    created_date date,
+    resolved_date date,
+    flags text [] not null,
+    quality_score smallint not null generated always as (greatest(0, 100 - 10 * cardinality(flags))) stored,
+    _drop_id bigint not null,
+    _line bigint not null,
+    _build bigint not null
+);
+create index on staging.stg_tickets using brin (_build) with (pages_per_range = 16, autosummarize = on);
+create index on staging.stg_tickets (ticket_id) where flags <> '{}';
+comment on table staging.stg_tickets is 'one support ticket: the newest accepted record of support_tickets';
+comment on column staging.stg_tickets.ticket_id is 'id of the ticket in the source';
+comment on column staging.stg_tickets.student_id is 'who asked';
+comment on column staging.stg_tickets.subject is 'as written';
+comment on column staging.stg_tickets.description is 'as written';
+comment on column staging.stg_tickets.priority is 'Low, Medium, High or Critical';
+comment on column staging.stg_tickets.status is 'Open, In Progress, Resolved or Closed';
+comment on column staging.stg_tickets.category is 'subject area';
+comment on column staging.stg_tickets.created_date is 'day it was opened';
+comment on column staging.stg_tickets.resolved_date is 'day it was resolved; null while open';
+
+create table staging.stg_cities (
+    city_name text collate "C" primary key,
+    state_name text,
+    state_code text,
+    common_misspellings text [],
+    flags text [] not null,
+    quality_score smallint not null generated always as (greatest(0, 100 - 10 * cardinality(flags))) stored,
+    _drop_id bigint not null,
+    _line bigint not null,
+    _build bigint not null
+);
+create index on staging.stg_cities (city_name) where flags <> '{}';
+comment on table staging.stg_cities is 'one city: the newest accepted record of city_master';
+comment on column staging.stg_cities.city_name is 'title case';
+comment on column staging.stg_cities.state_name is 'full name';
+comment on column staging.stg_cities.state_code is 'two letters';
+comment on column staging.stg_cities.common_misspellings is 'other spellings that mean this city';
+
+-- What a snapshot lacks is gone: for each snapshot drop, from which day on the keys that it was the last to name are inactive.
+-- The drops of one date (the last per path) are together the whole truth at that date. A date with rejected rows, and a
+-- reject file sent back (partial), add and correct but deactivate nobody. Derived from dates, so late drops are safe.
+create view staging.snapshot_ends as
+with accepted as (
+    select drop_id, dataset, path, drop_date, rejected, partial
+    from etl.drops
+    where status = 'staged'
+),
+whole as (
+    select distinct on (dataset, drop_date, path) dataset, drop_date, drop_id, rejected
+    from accepted
+    where not partial
+    order by dataset, drop_date, path, drop_id desc
+),
+complete_dates as (
+    select dataset, drop_date
+    from whole
+    group by dataset, drop_date
+    having sum(rejected) = 0
+)
+select
+    a.dataset,
+    a.drop_id,
+    min(c.drop_date) as vanished_on
+from accepted as a
+inner join complete_dates as c
+    on a.dataset = c.dataset
+    and (
+        c.drop_date > a.drop_date
+        or (
+            -- a later file of the same path and day replaced this one
+            c.drop_date = a.drop_date and not a.partial
+            and a.drop_id not in (select drop_id from whole)
+        )
+    )
+group by a.dataset, a.drop_id;
+comment on view staging.snapshot_ends is 'per snapshot drop: the first later complete snapshot, when keys not seen since are inactive';
+
+-- A reject is open until a later record with its key was accepted (from a later drop, or later in the same one), or a
+-- person refused it for good.
+create view staging.accepted_keys as
+select 'students_enrollment' as dataset, student_id as key, _drop_id, _line from staging.stg_enrollments
+union all
+select 'student_progress', event_id, _drop_id, _line from staging.stg_progress
+union all
+select 'course_catalog', course_id, _drop_id, _line from staging.stg_courses
+union all
+select 'support_tickets', ticket_id, _drop_id, _line from staging.stg_tickets
+union all
+select 'city_master', city_name, _drop_id, _line from staging.stg_cities;
+comment on view staging.accepted_keys is 'the newest accepted record of every key, over all datasets';
+
+create view staging.open_rejects as
+select r.drop_id, r.line, r.dataset, r.key, r.reasons
+from etl.rejects as r
+inner join etl.drops as d on r.drop_id = d.drop_id
+where r.outcome = 'rejected' and d.status = 'staged'
+and not exists (select from etl.settled as s where (s.drop_id, s.line) = (r.drop_id, r.line))
+and not exists (
+    select from staging.accepted_keys as k
+    inner join etl.drops as n on k._drop_id = n.drop_id
+    where k.dataset = r.dataset and k.key = r.key
+    and (n.drop_date, n.drop_id, k._line) > (d.drop_date, d.drop_id, r.line)
+);
+comment on view staging.open_rejects is 'rejected rows that nobody has put right or refused yet';

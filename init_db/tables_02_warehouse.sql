@@ -1,0 +1,151 @@
+-- Warehouse: the star schema. Dimensions and facts, each made by one SELECT in pipeline/sql.
+-- Derived: when this file changes, the schema is dropped and rebuilt.
+-- Surrogate keys are the first 64 bits of md5(natural key): the same on every machine, so everything can be rebuilt.
+
+create schema warehouse;
+comment on schema warehouse is 'Silver, modelled: conformed dimensions and facts. Keys are the first 64 bits of md5(natural key).';
+
+create function warehouse.key(natural_key text) returns bigint
+language sql immutable strict parallel safe
+return ('x' || left(md5(natural_key), 16))::bit(64)::bigint;
+comment on function warehouse.key is 'surrogate key of a natural key: the first 64 bits of its md5';
+
+create function warehouse.date_key(day date) returns integer
+language sql immutable parallel safe
+return case
+    when day between '2000-01-01' and '2050-12-31'
+        then (extract(year from day) * 10000 + extract(month from day) * 100 + extract(day from day))::integer
+    else 0
+end;
+comment on function warehouse.date_key is 'yyyymmdd; 0, the unknown date, for null or a day outside 2000 to 2050';
+
+create table warehouse.dim_date (
+    date_key integer primary key,
+    date date unique,
+    year smallint,
+    quarter smallint check (quarter between 1 and 4),
+    month smallint check (month between 1 and 12),
+    month_name text,
+    day smallint check (day between 1 and 31),
+    iso_week smallint check (iso_week between 1 and 53),
+    day_of_week smallint check (day_of_week between 1 and 7),
+    day_name text,
+    is_weekend boolean,
+    check ((date_key = 0) = (date is null))
+);
+comment on table warehouse.dim_date is 'one row per day from 2000 to 2050, and 0, the unknown date';
+comment on column warehouse.dim_date.date_key is 'yyyymmdd; 0 = unknown';
+comment on column warehouse.dim_date.day_of_week is '1 = Monday to 7 = Sunday';
+
+create table warehouse.dim_students (
+    student_key bigint primary key,
+    student_id text collate "C" not null unique,
+    full_name text,
+    first_name text,
+    last_name text,
+    email text,
+    phone text,
+    dob date,
+    gender text check (gender in ('Male', 'Female', 'Other')),
+    city text,
+    state text,
+    is_inferred boolean not null
+);
+comment on table warehouse.dim_students is 'one row per student, enrolled or only referenced (Type 1: the newest profile)';
+comment on column warehouse.dim_students.is_inferred is 'no profile arrived: an event or ticket names the student (inferred member)';
+
+create table warehouse.dim_instructors (
+    instructor_key bigint primary key,
+    instructor_name text not null unique
+);
+comment on table warehouse.dim_instructors is 'one row per instructor named in the course catalogue';
+
+create table warehouse.dim_programs (
+    program_key bigint primary key,
+    program_id text collate "C" not null unique
+);
+comment on table warehouse.dim_programs is 'one row per program named in an enrolment';
+
+create table warehouse.dim_courses (
+    course_key bigint primary key,
+    course_id text collate "C" not null unique,
+    course_name text,
+    category text,
+    difficulty text,
+    duration_hours numeric(14, 2) check (duration_hours >= 0),
+    price numeric(14, 2) check (price >= 0),
+    instructor_key bigint references warehouse.dim_instructors on delete set null,
+    is_active boolean not null,
+    vanished_on date,
+    is_inferred boolean not null,
+    check (not (is_active and vanished_on is not null))
+);
+comment on table warehouse.dim_courses is 'one row per course, in the catalogue or only referenced';
+comment on column warehouse.dim_courses.is_active is 'the catalogue says so and still lists it';
+comment on column warehouse.dim_courses.vanished_on is 'first complete catalogue after the course was last listed';
+comment on column warehouse.dim_courses.is_inferred is 'no catalogue listed it: an event names the course (inferred member)';
+
+-- on delete cascade: a member vanishes only when no row of staging names it any more, so a fact that still does is stale
+-- and about to be rebuilt; without it, the dimension could not be made before its facts.
+create table warehouse.fact_student_progress (
+    event_id text collate "C" primary key,
+    student_key bigint not null references warehouse.dim_students on delete cascade,
+    course_key bigint references warehouse.dim_courses on delete cascade,
+    date_key integer not null references warehouse.dim_date,
+    event_type text,
+    event_timestamp timestamptz,
+    duration_seconds bigint check (duration_seconds >= 0),
+    score numeric(5, 2) check (score between 0 and 100),
+    module_id text,
+    completion_percentage numeric(5, 2) check (completion_percentage between 0 and 100)
+);
+create index on warehouse.fact_student_progress (student_key, course_key);
+comment on table warehouse.fact_student_progress is 'one row per learning event';
+comment on column warehouse.fact_student_progress.course_key is 'null when the event names no course';
+comment on column warehouse.fact_student_progress.date_key is 'day of the event (UTC)';
+
+create table warehouse.fact_course_progress (
+    student_key bigint not null references warehouse.dim_students on delete cascade,
+    course_key bigint not null references warehouse.dim_courses on delete cascade,
+    events bigint not null check (events > 0),
+    minutes numeric(14, 2) not null check (minutes >= 0),
+    modules_completed bigint not null check (modules_completed >= 0),
+    avg_score numeric(5, 2) check (avg_score between 0 and 100),
+    completion_percentage numeric(5, 2) check (completion_percentage between 0 and 100),
+    first_activity timestamptz,
+    last_activity timestamptz,
+    primary key (student_key, course_key)
+);
+create index on warehouse.fact_course_progress (course_key);
+comment on table warehouse.fact_course_progress is 'one row per student and course with at least one event';
+comment on column warehouse.fact_course_progress.minutes is 'time spent, from the durations of its events';
+comment on column warehouse.fact_course_progress.modules_completed is 'distinct modules with an event at completion 100';
+comment on column warehouse.fact_course_progress.avg_score is 'mean of its scored events, percent';
+comment on column warehouse.fact_course_progress.completion_percentage is 'highest completion reported, percent';
+
+create table warehouse.fact_enrollments (
+    student_key bigint primary key references warehouse.dim_students on delete cascade,
+    program_key bigint references warehouse.dim_programs on delete cascade,
+    date_key integer not null references warehouse.dim_date,
+    enrollment_date date,
+    fee_paid numeric(14, 2) check (fee_paid >= 0),
+    payment_status text not null
+);
+create index on warehouse.fact_enrollments (program_key);
+comment on table warehouse.fact_enrollments is 'one row per enrolled student';
+comment on column warehouse.fact_enrollments.fee_paid is 'rupees';
+
+create table warehouse.fact_support_tickets (
+    ticket_id text collate "C" primary key,
+    student_key bigint not null references warehouse.dim_students on delete cascade,
+    created_date_key integer not null references warehouse.dim_date,
+    resolved_date_key integer not null references warehouse.dim_date,
+    priority text,
+    status text,
+    category text,
+    resolution_hours numeric(14, 2) check (resolution_hours >= 0)
+);
+create index on warehouse.fact_support_tickets (student_key);
+comment on table warehouse.fact_support_tickets is 'one row per support ticket';
+comment on column warehouse.fact_support_tickets.resolved_date_key is '0 while unresolved';
+comment on column warehouse.fact_support_tickets.resolution_hours is '24 per day from created to resolved; null while open, or when the dates contradict each other';

@@ -1,0 +1,20 @@
+"""EduFlow: messy school files in, star schema out, every row accounted for.
+
+    data/**/<dataset>.csv          one look at the folder when the process starts
+      Raw*        ingest.py        raw.<dataset>: every record as text, by drop and line
+      Staged*     staging.py       staging.stg_*: cleaned by rules.py, one current row per key; rejects in etl.rejects
+      Dim* Fact*  warehouse.py     warehouse.*: one SELECT each (sql/)
+      AsOf, ReviewQueue  marts.py  analytics.*
+      RejectFiles, RunSummary, Intake  reports.py   output/*, and the last word on refused files
+      EduFlow     reports.py       the root
+
+Goals that run alone: Ingest, Clean, Warehouse, EduFlow. Importing this package declares the tasks, so
+`python -m luigi --module pipeline EduFlow --local-scheduler` works.
+"""
+
+from pipeline.ingest import Ingest
+from pipeline.reports import EduFlow
+from pipeline.staging import Clean
+from pipeline.warehouse import Warehouse
+
+__all__ = ["Clean", "EduFlow", "Ingest", "Warehouse"]

@@ -1,0 +1,116 @@
+"""Configuration: `[eduflow]` of luigi.cfg; EDUFLOW_<KEY> in the environment, or in `.env`, wins.
+
+It enters here, at the edge, and travels as plain arguments: importing a module reads nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+
+import luigi
+from dotenv import dotenv_values
+from sqlalchemy import make_url
+
+from init_db import server
+from targets.database import Database
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+class ConfigError(ValueError):
+    """A setting that can't be used: names the key and says what it takes."""
+
+
+class eduflow(luigi.Config):  # the section is called after the class
+    """Keys of `[eduflow]`. The database URL is not one: it may hold a password (EDUFLOW_DATABASE, or .env)."""
+
+    data_dir = luigi.Parameter(default="data", description="where the source files are")
+    output_dir = luigi.Parameter(default="output", description="where the artifacts go")
+    database_dir = luigi.Parameter(default="", description="embedded cluster; empty = .eduflow/pg")
+    as_of = luigi.Parameter(default="", description="YYYY-MM-DD; empty = the latest day with two active students")
+    workers = luigi.Parameter(default="1", description="Luigi worker processes of `python -m pipeline run`")
+    chunk_rows = luigi.Parameter(default="100000", description="rows cleaned at a time")
+    encoding = luigi.Parameter(default="", description="what text that is not UTF-8 is read as; empty = the contract's")
+    phone_country_code = luigi.Parameter(default="91", description="country code of phone numbers")
+    phone_digits = luigi.Parameter(default="10", description="digits of a phone number without country code")
+
+
+@dataclass(frozen=True)
+class Settings:
+    data_dir: Path
+    output_dir: Path
+    database_dir: Path
+    database_url: str = field(repr=False)
+    as_of: date | None
+    workers: int
+    chunk_rows: int
+    encoding: str
+    phone_country_code: str
+    phone_digits: int
+
+    @property
+    def database(self) -> Database:
+        return Database(self.database_url, self.database_dir)
+
+
+def settings() -> Settings:
+    """The settings as they are now. Raises ConfigError for a value that can't be used."""
+    environment = {**dotenv_values(PROJECT / ".env"), **os.environ}
+    section = eduflow()
+    _refuse_unknown(set(section.param_kwargs))
+
+    def value(key: str) -> str:
+        return (environment.get(f"EDUFLOW_{key.upper()}") or section.param_kwargs[key] or "").strip()
+
+    return Settings(
+        data_dir=_folder(value("data_dir")),
+        output_dir=_folder(value("output_dir")),
+        database_dir=_folder(value("database_dir")) if value("database_dir") else server.default_directory(PROJECT),
+        database_url=_database(environment.get("EDUFLOW_DATABASE") or ""),
+        as_of=_date("as_of", value("as_of")),
+        workers=_number("workers", value("workers")),
+        chunk_rows=_number("chunk_rows", value("chunk_rows")),
+        encoding=value("encoding"),
+        phone_country_code=value("phone_country_code"),
+        phone_digits=_number("phone_digits", value("phone_digits")),
+    )
+
+
+def _refuse_unknown(known: set[str]) -> None:
+    parser = luigi.configuration.get_config()
+    given = set(parser.options("eduflow")) if parser.has_section("eduflow") else set()
+    given -= set(parser.defaults())
+    if "database" in given:
+        url = parser.get("eduflow", "database")
+        if url and make_url(url).password:
+            raise ConfigError(
+                "luigi.cfg [eduflow] database holds a password: put the URL into EDUFLOW_DATABASE or .env"
+            )
+    if unknown := given - known - {"database"}:
+        raise ConfigError(
+            f"luigi.cfg [eduflow] knows no {', '.join(sorted(unknown))}; keys: {', '.join(sorted(known))}"
+        )
+
+
+def _database(from_environment: str) -> str:
+    return from_environment or luigi.configuration.get_config().get("eduflow", "database", "") or ""
+
+
+def _folder(path: str) -> Path:
+    return PROJECT / Path(path).expanduser()
+
+
+def _date(key: str, text: str) -> date | None:
+    try:
+        return date.fromisoformat(text) if text else None
+    except ValueError:
+        raise ConfigError(f"[eduflow] {key} must be a date like 2024-02-08") from None
+
+
+def _number(key: str, text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not int(text):
+        raise ConfigError(f"[eduflow] {key} must be a whole number above 0")
+    return int(text)

@@ -1,0 +1,217 @@
+"""Drops: which files in the data folder are arrivals, and what the ledger knows of earlier ones.
+
+A path whose content differs from the last content taken from it is a new drop (A, B, A are three). The same content
+at a path never seen before is the same drop moved or copied, unless its path carries another date.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+from sqlalchemy import Connection, text
+
+from pipeline.contracts import DATASETS
+from targets.parts import file_digest
+
+SUFFIX = re.compile(r"\.(csv|tsv|txt|xlsx|json|jsonl|ndjson)(\.gz)?$", re.IGNORECASE)
+ISO_DATE = re.compile(r"(?<!\d)\d{4}-\d{2}-\d{2}(?!\d)")
+REJECTS = re.compile(r"\.rejects-\d+$")
+# A file changed again within one tick of the clock keeps its times: too fresh a file is hashed again next time.
+FRESH_NS = 50_000_000
+
+
+@dataclass(frozen=True)
+class Drop:
+    """A row of etl.drops, without its counts."""
+
+    drop_id: int
+    dataset: str
+    path: str
+    sha256: str
+    drop_date: date
+    status: str
+    reason: str | None
+    decision: str | None
+    judged_by: str | None
+    partial: bool
+    in_raw: bool
+
+    @property
+    def accepted(self) -> bool:
+        return self.status in ("landed", "staged")
+
+    @property
+    def unsettled(self) -> bool:
+        return self.status in ("refused", "held") and self.decision is None
+
+
+@dataclass(frozen=True)
+class Known:
+    """A row of etl.files: the last content taken from a path."""
+
+    path: str
+    stat: tuple[int, int, int, int] | None
+    sha256: str
+    drop_id: int
+
+
+@dataclass(frozen=True)
+class File:
+    """A file of a dataset in the data folder. date: the ISO date in its path, if any. stat: size, mtime, ctime, inode."""
+
+    path: str
+    absolute: Path
+    dataset: str
+    date: date | None
+    partial: bool
+    stat: tuple[int, int, int, int]
+    fresh: bool
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Scan:
+    """One look at the data folder. unmatched: (path, why it is no drop)."""
+
+    files: tuple[File, ...] = ()
+    unmatched: tuple[tuple[str, str], ...] = ()
+    today: date = date.min
+
+    def of(self, dataset: str) -> list[File]:
+        return [file for file in self.files if file.dataset == dataset]
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """A file to land. retry: the refused drop that this file is, tried again because its judge changed."""
+
+    file: File
+    drop_date: date
+    retry: int | None = None
+
+
+@dataclass(frozen=True)
+class Arrivals:
+    new: list[Arrival] = field(default_factory=list)
+    same: list[tuple[File, int]] = field(default_factory=list)  # moved or copied files, and the drop they are
+
+
+def shown(path: str) -> str:
+    """A path as it may be printed: control characters escaped, so that a file name can't forge a log line."""
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in path)
+
+
+def scan(folder: Path, known: Mapping[str, Known]) -> Scan:
+    """Look at every file below the folder, in path order; hash those whose size or times differ from the ledger's."""
+    files, unmatched = [], []
+    for absolute, path in sorted(_walk(folder), key=lambda pair: pair[1]):
+        meaning = _meaning(folder, absolute, path)
+        if isinstance(meaning, str):
+            unmatched.append((path, meaning))
+            continue
+        dataset, day, partial = meaning
+        status = absolute.stat()
+        identity = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+        fresh = max(status.st_mtime_ns, status.st_ctime_ns) > datetime.now(UTC).timestamp() * 1e9 - FRESH_NS
+        seen = known.get(path)
+        sha256 = seen.sha256 if seen and seen.stat == identity and not fresh else file_digest(absolute)
+        files.append(File(path, absolute, dataset, day, partial, identity, fresh, sha256))
+    return Scan(tuple(files), tuple(unmatched), datetime.now(UTC).date())
+
+
+def _walk(folder: Path) -> Iterable[tuple[Path, str]]:
+    for parent, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in names:
+            if not name.startswith((".", "~$")):
+                absolute = Path(parent, name)
+                yield absolute, str(absolute.relative_to(folder))
+
+
+def _meaning(folder: Path, absolute: Path, path: str) -> tuple[str, date | None, bool] | str:
+    """(dataset, date in the path, is a reject file sent back), or why the file is no drop."""
+    if absolute.is_symlink() and not absolute.resolve().is_relative_to(folder.resolve()):
+        return "a link that leads out of the data folder"
+    try:
+        if not stat.S_ISREG(absolute.stat().st_mode):
+            return "not a regular file"
+    except OSError as error:
+        return f"can't be read: {error.strerror}"
+    suffix = SUFFIX.search(absolute.name)
+    if suffix is None:
+        return "not a csv, xlsx or json file"
+    stem = absolute.name[: suffix.start()].lower()
+    partial = REJECTS.search(stem) is not None
+    name = re.sub(r"[^a-z0-9]+", "_", ISO_DATE.sub("", REJECTS.sub("", stem))).strip("_")
+    dataset = next((d.name for d in DATASETS.values() if name in (d.name, *d.aliases)), None)
+    if dataset is None:
+        return "matches no dataset"
+    if not os.access(absolute, os.R_OK):
+        return "can't be read: permission denied"
+    dates = ISO_DATE.findall(path)
+    try:
+        return dataset, date.fromisoformat(dates[-1]) if dates else None, partial
+    except ValueError:
+        return f"{dates[-1]} in its path is no date"
+
+
+def arrivals(
+    files: Sequence[File], drops: Sequence[Drop], known: Mapping[str, Known], judge: str, today: date
+) -> Arrivals:
+    """Which files of one dataset are new drops, given its drops so far. Pure; in path order."""
+    found = Arrivals()
+    by_id = {drop.drop_id: drop for drop in drops}
+    for file in files:
+        seen = known.get(file.path)
+        if seen and seen.sha256 == file.sha256:
+            drop = by_id.get(seen.drop_id)
+            if drop and drop.status == "refused" and drop.unsettled and drop.judged_by != judge:
+                if all(arrival.retry != drop.drop_id for arrival in found.new):
+                    found.new.append(Arrival(file, drop.drop_date, retry=drop.drop_id))
+            continue
+        day = file.date or max([today, *(drop.drop_date for drop in drops if drop.path == file.path)])
+        if seen is None:
+            same = [drop for drop in drops if drop.sha256 == file.sha256 and file.date in (None, drop.drop_date)]
+            if same:
+                found.same.append((file, same[-1].drop_id))
+                continue
+            if any(a.file.sha256 == file.sha256 and file.date in (None, a.drop_date) for a in found.new):
+                continue  # the same file twice in one scan: known as a copy once the first has landed
+        found.new.append(Arrival(file, day))
+    return found
+
+
+def unsettled(drops: Iterable[Drop]) -> list[Drop]:
+    """Refused and held drops that no person decided and no newer accepted drop from the same path replaced."""
+    drops = list(drops)
+    newest = {drop.path: drop.drop_id for drop in drops if drop.accepted}
+    return [drop for drop in drops if drop.unsettled and newest.get(drop.path, 0) < drop.drop_id]
+
+
+def read_drops(db: Connection) -> list[Drop]:
+    """All drops, in the order in which their rows count: (drop_date, drop_id)."""
+    query = """
+        select drop_id, dataset, path, sha256, drop_date, status, reason, decision, judged_by, partial,
+            landed_at is not null as in_raw
+        from etl.drops order by drop_date, drop_id
+    """
+    return [Drop(**row._mapping) for row in db.execute(text(query))]
+
+
+def read_known(db: Connection) -> dict[str, Known]:
+    query = "select path, size, mtime_ns, ctime_ns, inode::bigint, sha256, drop_id from etl.files"
+    return {
+        row.path: Known(
+            row.path,
+            (row.size, row.mtime_ns, row.ctime_ns, row.inode) if row.mtime_ns is not None else None,
+            row.sha256,
+            row.drop_id,
+        )
+        for row in db.execute(text(query))
+    }

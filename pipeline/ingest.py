@@ -1,0 +1,203 @@
+"""Ingest: files -> drops in `raw.<dataset>`, byte for byte. A file that can't be read refuses itself, not the others."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import luigi
+import pyarrow as pa
+from luigi.util import requires
+from sqlalchemy import Connection, text
+
+from pipeline import contracts, sources
+from pipeline.config import PROJECT, Settings
+from pipeline.contracts import Dataset
+from pipeline.drops import Arrival, Arrivals, File, arrivals, shown
+from pipeline.step import Build, Built, DataFolder, State, Step, UserError, log, look
+from targets import parts as digests
+from targets.database import copy_in
+from targets.parts import Parts
+
+
+@requires(folder=DataFolder)
+class Raw(Step):
+    """The drops of one dataset, in raw. Its one part is the list of drops, so a file that disappears changes nothing."""
+
+    dataset: Dataset
+
+    def own_parts(self, state: State) -> Parts:
+        landed = [(d.drop_date, d.sha256, d.decision) for d in state.drops_of(self.dataset.name) if d.in_raw]
+        pending = [(a.drop_date, a.file.sha256, None) for a in self.arrivals(state).new]
+        return {f"drops:{self.dataset.name}": digests.digest(sorted(landed + pending, key=lambda drop: drop[0]))}
+
+    def arrivals(self, state: State) -> Arrivals:
+        name = self.dataset.name
+        judge = judge_digest(self.dataset, state.settings)
+        return arrivals(state.scan.of(name), state.drops_of(name), state.known, judge, state.scan.today)
+
+    def build(self, build: Build) -> Built:
+        db, state = build.db, build.state
+        changed = sum(self._land(db, state.settings, arrival) for arrival in self.arrivals(state).new)
+        state = look(db, state.settings)  # with what has just landed
+        for file, drop_id in self.arrivals(state).same:
+            _remember(db, file, drop_id)
+        drops = [drop for drop in state.drops_of(self.dataset.name) if drop.in_raw]
+        query = text("select coalesce(sum(rows), 0) from etl.drops where dataset = :dataset and landed_at is not null")
+        rows = int(db.execute(query, {"dataset": self.dataset.name}).scalar_one())
+        return Built(rows, changed, note=f"{len(drops)} drops" if drops else "no file yet")
+
+    def _land(self, db: Connection, options: Settings, arrival: Arrival) -> int:
+        """Land one file in raw, or record why it is refused; return the rows landed."""
+        file, name = arrival.file, shown(arrival.file.path)
+        savepoint = db.begin_nested()
+        try:
+            rows, extra = _copy(db, options, self.dataset, arrival)
+        except sources.SourceError as error:
+            savepoint.rollback()
+            if digests.file_digest(file.absolute) != file.sha256:
+                raise _changed(file) from None
+            drop_id = _record(db, self.dataset, options, arrival, status="refused", reason=str(error))
+            _remember(db, file, drop_id)
+            log.warning("refused %s", error)
+            return 0
+        savepoint.commit()
+        outside = f", outside the contract: {', '.join(map(shown, extra))}" if extra else ""
+        log.info("landed %s: %s records, drop date %s%s", name, f"{rows:,}", arrival.drop_date, outside)
+        return rows
+
+
+def judge_digest(dataset: Dataset, options: Settings) -> str:
+    """What decides whether a file can be read: when it changes, refused files are tried again."""
+    return digests.digest(
+        [digests.source_digest(PROJECT / "pipeline/sources.py"), digests.digest(dataset), options.encoding]
+    )
+
+
+def _copy(db: Connection, options: Settings, dataset: Dataset, arrival: Arrival) -> tuple[int, tuple[str, ...]]:
+    """COPY the file into raw under a new drop; return (records, names of columns outside the contract)."""
+    file = arrival.file
+    with sources.open_source(file.absolute, dataset, name=shown(file.path), encoding=options.encoding) as source:
+        drop_id = _record(db, dataset, options, arrival, status="landed")
+
+        def tables() -> Iterator[pa.Table]:
+            for batch in source.batches():
+                yield batch.add_column(0, "_drop_id", pa.repeat(pa.scalar(drop_id), len(batch)))
+
+        copy_in(db, f"raw.{dataset.name}", tables())
+        if source.sha256 != file.sha256:
+            raise _changed(file)
+        shape = {
+            "header": source.header,
+            "fields": source.fields,
+            "delimiter": source.delimiter,
+            "encoding": source.encoding,
+        }
+        db.execute(
+            text("update etl.drops set rows = :rows, format = :format where drop_id = :drop"),
+            {"rows": source.rows, "format": json.dumps(shape), "drop": drop_id},
+        )
+        _remember(db, file, drop_id)
+        return source.rows, source.extra
+
+
+def _changed(file: File) -> UserError:
+    return UserError(
+        f"{shown(file.path)} changed while it was read; nothing of it was kept. Run again when it is whole."
+    )
+
+
+def _record(
+    db: Connection, dataset: Dataset, options: Settings, arrival: Arrival, *, status: str, reason: str | None = None
+) -> int:
+    """Insert the drop (or, when a refused one is tried again, update it); return its id."""
+    values = {
+        "dataset": dataset.name,
+        "path": arrival.file.path,
+        "sha256": arrival.file.sha256,
+        "size": arrival.file.stat[0],
+        "drop_date": arrival.drop_date,
+        "partial": arrival.file.partial,
+        "status": status,
+        "reason": reason,
+        "judged_by": judge_digest(dataset, options),
+        "drop": arrival.retry,
+    }
+    landed = "clock_timestamp()" if status == "landed" else "null"
+    if arrival.retry:
+        statement = f"""
+            update etl.drops set status = :status, reason = :reason, judged_by = :judged_by, landed_at = {landed}
+            where drop_id = :drop returning drop_id
+        """
+    else:
+        statement = f"""
+            insert into etl.drops (dataset, path, sha256, size, drop_date, partial, status, reason, judged_by, landed_at)
+            values (:dataset, :path, :sha256, :size, :drop_date, :partial, :status, :reason, :judged_by, {landed})
+            returning drop_id
+        """
+    return int(db.execute(text(statement), values).scalar_one())
+
+
+def _remember(db: Connection, file: File, drop_id: int) -> None:
+    """Keep what was taken from this path, so that the same content there is no new drop and needs no hashing."""
+    size, mtime, ctime, inode = file.stat
+    db.execute(
+        text("""
+            insert into etl.files (path, dataset, size, mtime_ns, ctime_ns, inode, sha256, drop_id)
+            values (:path, :dataset, :size, :mtime, :ctime, :inode, :sha256, :drop)
+            on conflict (path) do update set
+                dataset = excluded.dataset, size = excluded.size, mtime_ns = excluded.mtime_ns,
+                ctime_ns = excluded.ctime_ns, inode = excluded.inode, sha256 = excluded.sha256,
+                drop_id = excluded.drop_id
+        """),
+        {
+            "path": file.path,
+            "dataset": file.dataset,
+            "size": size,
+            "mtime": None if file.fresh else mtime,
+            "ctime": None if file.fresh else ctime,
+            "inode": None if file.fresh else inode,
+            "sha256": file.sha256,
+            "drop": drop_id,
+        },
+    )
+
+
+class RawEnrollments(Raw):
+    """Records of students_enrollment files."""
+
+    target, dataset = "raw.students_enrollment", contracts.STUDENTS_ENROLLMENT
+
+
+class RawProgress(Raw):
+    """Records of student_progress files."""
+
+    target, dataset = "raw.student_progress", contracts.STUDENT_PROGRESS
+
+
+class RawCourses(Raw):
+    """Records of course_catalog files."""
+
+    target, dataset = "raw.course_catalog", contracts.COURSE_CATALOG
+
+
+class RawTickets(Raw):
+    """Records of support_tickets files."""
+
+    target, dataset = "raw.support_tickets", contracts.SUPPORT_TICKETS
+
+
+class RawCities(Raw):
+    """Records of city_master files."""
+
+    target, dataset = "raw.city_master", contracts.CITY_MASTER
+
+
+RAW: tuple[type[Raw], ...] = (RawEnrollments, RawProgress, RawCourses, RawTickets, RawCities)
+
+
+class Ingest(luigi.WrapperTask):
+    """Goal: every readable file is in raw."""
+
+    def requires(self) -> list[luigi.Task]:
+        return [step() for step in RAW]

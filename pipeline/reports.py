@@ -1,0 +1,263 @@
+"""Reports: what a run leaves in `output/`, the last word on refused files, and EduFlow, the root of the graph."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import luigi
+from luigi.util import requires
+from sqlalchemy import Connection, text
+
+from pipeline.contracts import DATASETS
+from pipeline.drops import Drop, shown, unsettled
+from pipeline.ingest import RAW, Ingest
+from pipeline.marts import MARTS, AsOf, ReviewQueue
+from pipeline.staging import STAGED, Clean
+from pipeline.step import Build, Built, State, Step, UserError, ledger, look, run_id
+from pipeline.warehouse import WAREHOUSE, Warehouse
+from targets.artifact import content_digest, write_files
+
+
+class Artifact(Step):
+    """Files in the output folder. pattern: the files it owns there."""
+
+    pattern: str
+
+    def is_current(self, state: State) -> bool:
+        """Up to date, and the files on disk are the ones written."""
+        record = state.record(self.target)
+        return super().is_current(state) and record.content == content_digest(state.settings.output_dir, self.pattern)
+
+    def why(self, state: State) -> str:
+        return super().why(state) or ("" if self.is_current(state) else "edited or deleted by hand")
+
+
+class RejectFiles(Artifact):
+    """Per drop with rejected rows, a file of them: the original columns, ready to be fixed and dropped again."""
+
+    target, pattern = "output/rejects", "rejects/*.csv"
+    recipe = ("pipeline/reports.py",)
+
+    def requires(self) -> list[luigi.Task]:
+        return [step() for step in STAGED]
+
+    def build(self, build: Build) -> Built:
+        query = """
+            select d.drop_id, d.dataset, d.format from etl.drops as d
+            where d.status = 'staged' and d.rejected > 0 order by d.drop_id
+        """
+        drops = build.db.execute(text(query)).all()
+        files = {
+            f"rejects/{d.dataset}.rejects-{d.drop_id}.csv": reject_rows(build.db, d.drop_id, d.format) for d in drops
+        }
+        content = write_files(build.state.settings.output_dir, self.pattern, files)
+        return Built(len(drops), len(drops), content=content, note="files")
+
+
+def reject_rows(db: Connection, drop_id: int, shape: dict[str, Any]) -> Iterator[str]:
+    """CSV lines of a drop's rejected rows. A row whose field count was wrong stands whole in `reject_record`."""
+    yield _csv_line([*shape["header"], "reject_line", "reject_reasons", "reject_record"])
+    names = list(zip(shape["header"], shape["fields"], strict=True))
+    query = text("""
+        select line, reasons, original from etl.rejects
+        where drop_id = :drop and outcome = 'rejected' order by line
+    """)
+    for row in db.execute(query.execution_options(yield_per=10_000), {"drop": drop_id}):
+        extra = row.original.get("_extra") or {}
+        cells = [row.original.get(field) if field else extra.get(name) for name, field in names]
+        yield _csv_line([*cells, row.line, " ".join(row.reasons), row.original.get("_record")])
+
+
+def _csv_line(cells: list[Any]) -> str:
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\n").writerow(cells)
+    return line.getvalue()
+
+
+class RunSummary(Artifact):
+    """What the last run that did something did: what was rebuilt and why, the balance per drop, rows per table."""
+
+    target, pattern = "output/run_summary", "run_summary.*"
+    recipe = ("pipeline/reports.py",)
+
+    def requires(self) -> list[luigi.Task]:
+        return [step() for step in (*RAW, *STAGED, *WAREHOUSE, *MARTS)] + [RejectFiles()]
+
+    def build(self, build: Build) -> Built:
+        facts = summary(build.db, build.state)
+        files = {
+            "run_summary.json": [json.dumps(facts, indent=2, default=str) + "\n"],
+            "run_summary.md": [markdown(facts)],
+        }
+        return Built(1, 1, content=write_files(build.state.settings.output_dir, self.pattern, files))
+
+
+LAYERS = ("raw", "staging", "warehouse", "analytics")
+
+
+def balance(db: Connection) -> list[dict[str, Any]]:
+    """One dict per drop: where it came from, its date and status, the account of its rows, its open rejects."""
+    query = """
+        select
+            d.drop_id, d.dataset, d.path, d.drop_date, d.status, d.read, d.current, d.superseded, d.duplicate,
+            d.rejected, coalesce(o.rows, 0) as open_rejects, d.decision, d.reason
+        from etl.drops as d
+        left join (select drop_id, count(*) as rows from staging.open_rejects group by drop_id) as o using (drop_id)
+        order by d.drop_date, d.dataset, d.drop_id
+    """
+    return [dict(row._mapping) for row in db.execute(text(query))]
+
+
+def table_rows(db: Connection) -> dict[str, int]:
+    """Rows per table, as recorded by the build that made it; in layer order."""
+    query = "select target, rows from etl.targets where target not like 'output/%' and fingerprint is not null"
+    rows = {row.target: row.rows for row in db.execute(text(query))}
+    return dict(sorted(rows.items(), key=lambda item: (LAYERS.index(item[0].split(".")[0]), item[0])))
+
+
+def rebuilt(db: Connection, run: str) -> list[dict[str, Any]]:
+    query = """
+        select target, why, rows, changed, seconds from etl.targets where run_id = :run order by built_at, target
+    """
+    return [dict(row._mapping) for row in db.execute(text(query), {"run": run})]
+
+
+def summary(db: Connection, state: State) -> dict[str, Any]:
+    as_of = db.execute(text("select as_of, source from analytics.as_of")).one_or_none()
+    landed = {drop.dataset for drop in state.drops}
+    return {
+        "run_id": run_id(),
+        "as_of": as_of.as_of if as_of else None,
+        "as_of_from": as_of.source if as_of else None,
+        "rebuilt": rebuilt(db, run_id()),
+        "drops": [{**drop, "path": shown(drop["path"])} for drop in balance(db)],
+        "tables": table_rows(db),
+        "datasets_without_a_file": [name for name in DATASETS if name not in landed],
+        "files_that_are_no_drop": [{"path": shown(path), "why": why} for path, why in state.scan.unmatched],
+        "flags": flags(db),
+        "review_queue": {
+            row.kind: row.rows
+            for row in db.execute(
+                text("select kind, count(*) as rows from analytics.review_queue group by 1 order by 1")
+            )
+        },
+    }
+
+
+def flags(db: Connection) -> list[dict[str, Any]]:
+    """How many values each rule changed, flagged and rejected, over all staged drops."""
+    query = """
+        select d.dataset, s."column", s.rule, sum(s.changed) as changed, sum(s.flagged) as flagged,
+            sum(s.rejected) as rejected
+        from etl.rule_stats as s inner join etl.drops as d using (drop_id)
+        where d.status = 'staged'
+        group by 1, 2, 3 having sum(s.changed + s.flagged + s.rejected) > 0 order by 1, 2, 3
+    """
+    return [
+        {key: int(value) if key in ("changed", "flagged", "rejected") else value for key, value in row._mapping.items()}
+        for row in db.execute(text(query))
+    ]
+
+
+def markdown(facts: dict[str, Any]) -> str:
+    as_of = (
+        f"{facts['as_of']} (from the {facts['as_of_from']})"
+        if facts["as_of"]
+        else "unknown: no day with two active students"
+    )
+    parts = [f"# Run {facts['run_id']}\n\nas_of: {as_of}\n"]
+    parts.append("## Balance per drop\n\nread = current + superseded + duplicate + rejected\n")
+    columns = [
+        "drop_id",
+        "dataset",
+        "path",
+        "drop_date",
+        "status",
+        "read",
+        "current",
+        "superseded",
+        "duplicate",
+        "rejected",
+        "open_rejects",
+    ]
+    parts.append(_table(facts["drops"], columns))
+    waiting = [drop for drop in facts["drops"] if drop["reason"] and not drop["decision"]]
+    parts += [f"- drop {drop['drop_id']} {drop['status']}: {drop['reason']}\n" for drop in waiting]
+    for title, key in (
+        ("Datasets without a file", "datasets_without_a_file"),
+        ("Files that are no drop", "files_that_are_no_drop"),
+    ):
+        if facts[key]:
+            named = [item if isinstance(item, str) else f"{item['path']}: {item['why']}" for item in facts[key]]
+            parts.append(f"## {title}\n\n" + "".join(f"- {_cell(name)}\n" for name in named))
+    parts.append(
+        "## Rows per table\n\n"
+        + _table([{"table": name, "rows": rows} for name, rows in facts["tables"].items()], ["table", "rows"])
+    )
+    parts.append(
+        "## What the rules did\n\n"
+        + _table(facts["flags"], ["dataset", "column", "rule", "changed", "flagged", "rejected"])
+    )
+    if facts["review_queue"]:
+        queue = [{"kind": kind, "findings": rows} for kind, rows in facts["review_queue"].items()]
+        parts.append("## To review (analytics.review_queue)\n\n" + _table(queue, ["kind", "findings"]))
+    parts.append("## Rebuilt, and why\n\n" + _table(facts["rebuilt"], ["target", "why", "rows", "changed", "seconds"]))
+    return "\n".join(parts)
+
+
+def _table(rows: list[dict[str, Any]], columns: list[str]) -> str:
+    if not rows:
+        return "Nothing.\n"
+    lines = ["| " + " | ".join(columns) + " |", "|" + "|".join(" --- " for _ in columns) + "|"]
+    lines += ["| " + " | ".join(_cell(row[column]) for column in columns) + " |" for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def _cell(value: Any) -> str:
+    return "" if value is None else shown(str(value)).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
+
+
+class Settled(luigi.Target):
+    """Exists while no file waits to be landed and no refused or held drop waits for a person."""
+
+    def exists(self) -> bool:
+        with ledger() as db:
+            state = look(db)
+            return not unsettled(state.drops) and not any(step().arrivals(state).new for step in RAW)
+
+
+@requires(summary=RunSummary, rejects=RejectFiles)
+class Intake(luigi.Task):
+    """The last word: fails, and so the run with exit code 30, while a refused or held drop waits for a person."""
+
+    def output(self) -> Settled:
+        return Settled()
+
+    def run(self) -> None:
+        with ledger() as db:
+            waiting = unsettled(look(db).drops)
+            db.execute(
+                text("update etl.runs set status = 'unsettled' where run_id = :run and status <> 'failed'"),
+                {"run": run_id()},
+            )
+        if waiting:
+            raise UserError(waiting_text(waiting))
+
+
+def waiting_text(waiting: list[Drop]) -> str:
+    lines = [f"Everything good is built; {len(waiting)} drop{'s' if len(waiting) > 1 else ''} not:"]
+    for drop in waiting:
+        lines.append(f"  drop {drop.drop_id} {drop.status}: {drop.reason}")
+    lines.append("Put a corrected file at the same path and run again, or settle it: python -m pipeline refuse DROP")
+    return "\n".join(lines)
+
+
+class EduFlow(luigi.WrapperTask):
+    """Goal and root: everything."""
+
+    def requires(self) -> list[luigi.Task]:
+        return [Ingest(), Clean(), Warehouse(), AsOf(), ReviewQueue(), RejectFiles(), RunSummary(), Intake()]

@@ -1,0 +1,821 @@
+"""A file as schools send it -> batches of text columns with the physical line each record came from.
+
+Nothing is interpreted here: an empty field stays '', `NULL`, `007` and blanks stay as they are, and a record whose
+field count is wrong is kept whole in `_record`. What cannot be told apart safely (undecodable bytes, a quote that
+never closes, a missing column) refuses the file with a SourceError that says where and what to do.
+
+A text file is read twice in blocks. The first pass only decides the encoding, so that one file never mixes two;
+the second hashes, cuts at line ends and parses. pyarrow parses each block as a whole (about 300 MB/s). It knows
+records, not lines: a record is one line plus the line ends inside its values, so line numbers are a running sum.
+A line ends with \\n, \\r\\n or \\r.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import datetime as dt
+import gzip
+import hashlib
+import io
+import json
+import re
+import zipfile
+import zlib
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from itertools import chain
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+
+from pipeline.contracts import Dataset
+
+MAX_RECORD = 16_000_000  # bytes; a longer record is a damaged file, and memory is bounded by it
+MAX_COLUMNS = 2_000
+MAX_HEADER = 1_000_000  # bytes
+MAX_WORKBOOK = 1_000_000_000  # bytes unpacked; a workbook is held in memory
+MAX_RATIO = 200  # real workbooks unpack 5 to 30 times
+DELIMITERS = ",;\t|"
+FORMATS = {"csv": "csv", "tsv": "csv", "txt": "csv", "xlsx": "xlsx", "json": "json", "jsonl": "json", "ndjson": "json"}
+FOREIGN = {
+    b"\xd0\xcf\x11\xe0": "an old (.xls) or password-protected Excel workbook",
+    b"%PDF": "a PDF",
+    b"\x89PNG": "an image",
+}
+
+
+class SourceError(ValueError):
+    """A file that cannot be read: `path` as named to people, `line` or None, `reason` as a short code.
+
+    The message is one sentence with file, line, what and what to do; it never holds a cell's value.
+    """
+
+    def __init__(self, message: str, *, path: str, line: int | None, reason: str) -> None:
+        super().__init__(message)
+        self.path, self.line, self.reason = path, line, reason
+
+
+class Source:
+    """An opened file of one dataset; iterate `batches()` once. `open_source` says which errors to expect.
+
+    header     names in the file's order; an empty one is 'column 13', a repeated extra one gets ' (2)'
+    fields     the contract column each header means, None for an extra column
+    extra      header names outside the contract, without our own `reject_...` columns
+    rows       records delivered so far;  sha256: of the file's bytes, once `batches()` is exhausted
+    For JSON header and fields are the contract's columns, and `extra` is complete once `batches()` is exhausted.
+    """
+
+    def __init__(self, path: Path, dataset: Dataset, name: str) -> None:
+        self.path, self.dataset, self.name = path, dataset, name
+        self.header: tuple[str, ...] = dataset.column_names
+        self.fields: tuple[str | None, ...] = dataset.column_names
+        self.extra: tuple[str, ...] = ()
+        self.delimiter, self.encoding, self.rows = ",", "utf-8", 0
+        self._sha = hashlib.sha256()
+        self._meaning = {alias: c.name for c in dataset.columns for alias in (c.name, *c.aliases)}
+
+    @property
+    def sha256(self) -> str:
+        return self._sha.hexdigest()
+
+    def batches(self) -> Iterator[pa.Table]:
+        """Tables of `_line` int64, the contract's columns, `_extra` and `_record`, all string; at most a block each."""
+        for table in self._tables():
+            self.rows += len(table)
+            yield table
+
+    def _tables(self) -> Iterator[pa.Table]:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Release the file; harmless when it is closed."""
+
+    def __enter__(self) -> Source:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _error(self, reason: str, what: str, line: int | None = None) -> SourceError:
+        place = f", line {line}" if line else ""
+        return SourceError(f"{self.name}{place}: {what}", path=self.name, line=line, reason=reason)
+
+    def _column(self, header: str) -> str | None:
+        return self._meaning.get(re.sub("[^a-z0-9]+", "_", header.lower()).strip("_"))
+
+    def _match(self, names: Sequence[str], line: int) -> None:
+        """Set header, fields and extra from the names in the file; refuse missing and repeated contract columns."""
+        if len(names) > MAX_COLUMNS:
+            raise self._error("too_many_columns", f"{len(names)} columns; at most {MAX_COLUMNS} are read", line)
+        header: list[str] = []
+        found: dict[str, str] = {}
+        for position, name in enumerate((name.strip().lstrip("\ufeff") for name in names), 1):
+            column = self._column(name)
+            if column and column in found:
+                raise self._repeated(found[column], name, column, line)
+            if column:
+                found[column] = name
+            header.append(name if column else _unused(name or f"column {position}", header))
+        self.header = tuple(header)
+        self.fields = tuple(self._column(name) for name in names)
+        self._note_extra(name for name, column in zip(header, self.fields, strict=True) if column is None)
+        self._require(found, len(names))
+
+    def _note_extra(self, names: Iterable[str]) -> None:
+        self.extra += tuple(name for name in names if not re.match(r"\W*reject_", name.lower()))
+
+    def _require(self, found: Container[str | None], count: int) -> None:
+        missing = [repr(column) for column in self.dataset.column_names if column not in found]
+        if missing:
+            raise self._error(
+                "missing_columns",
+                f"missing column{'s' * (len(missing) > 1)} {', '.join(missing)} (contract {self.dataset.name} has "
+                f"{len(self.dataset.columns)}, the file {count}). "
+                "Fix the header or add an alias in pipeline/contracts.py",
+            )
+
+    def _repeated(self, first: str, second: str, column: str, line: int) -> SourceError:
+        what = f"columns {_shown(first)} and {_shown(second)} both mean '{column}'; remove or rename one"
+        return self._error("repeated_column", what, line)
+
+
+class _Text(Source):
+    """What csv and json share: bytes -> valid UTF-8 without NUL, counted in lines."""
+
+    def __init__(self, path: Path, dataset: Dataset, name: str, fallback: str, block_bytes: int) -> None:
+        super().__init__(path, dataset, name)
+        self._block = max(block_bytes, 4)
+        self._zipped = path.name.lower().endswith(".gz")
+        self._check_magic()
+        self.encoding = self._decide_encoding(fallback)
+        self._raw = io.BufferedReader(_Hashing(path, self._sha.update), 1 << 20)
+
+    def close(self) -> None:
+        self._raw.close()
+
+    def _check_magic(self) -> None:
+        with self.path.open("rb") as file:
+            head = file.read(4)
+        if not head:
+            raise self._error("empty_file", "the file is empty (0 bytes); send it again")
+        zipped = head.startswith(b"\x1f\x8b")
+        if zipped and not self._zipped:
+            raise self._error("not_gzip", f"is gzip-compressed; rename it to {_shown(self.path.name + '.gz')}")
+        if self._zipped and not zipped:
+            raise self._error("not_gzip", f"is not gzip-compressed; rename it to {_shown(self.path.name[:-3])}")
+        kind = FORMATS[_suffix(self.path)]
+        if head.startswith(b"PK\x03\x04"):
+            what = "is an Excel workbook" if _is_workbook(self.path) else "is a zip archive"
+            remedy = "rename it to .xlsx" if _is_workbook(self.path) else "unpack it"
+            raise self._error(f"not_{kind}", f"{what} named {self.path.suffix}; {remedy}")
+        if head in FOREIGN:
+            raise self._error(f"not_{kind}", f"is {FOREIGN[head]} named {self.path.suffix}; save it as .xlsx or .csv")
+
+    def _decide_encoding(self, fallback: str) -> str:
+        """The one encoding of the whole file: by BOM, else UTF-8 if all of it is, else the fallback."""
+        with self._open(self.path.open("rb")) as file:
+            head = self._read(file, 4)
+        if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+            return "utf-16"
+        for encoding in ("utf-8", fallback):
+            try:
+                with self._open(self.path.open("rb")) as file:
+                    for _ in self._decoded(file, encoding):
+                        pass
+                return encoding
+            except SourceError as error:
+                if error.reason != "undecodable" or encoding == fallback or not fallback:
+                    raise
+        raise AssertionError("unreachable: the fallback either decodes or raises")
+
+    def _open(self, raw: BinaryIO | io.BufferedReader) -> Any:
+        return gzip.GzipFile(fileobj=raw) if self._zipped else raw
+
+    def _read(self, file: Any, size: int) -> bytes:
+        try:
+            return file.read(size)
+        except (gzip.BadGzipFile, EOFError, zlib.error):
+            raise self._error("not_gzip", "the gzip data is damaged or cut off; send the file again") from None
+
+    def _decoded(self, file: Any, encoding: str) -> Iterator[tuple[int, bytes]]:
+        """(line number after the piece, UTF-8 piece); a piece never ends between \\r and \\n."""
+        decoder = codecs.getincrementaldecoder(encoding)()
+        line, fed, held, raw = 1, 0, b"", b"-"
+        while raw:
+            raw = self._read(file, self._block)
+            first, fed = not fed, fed + len(raw)
+            try:
+                text = decoder.decode(raw, not raw)
+            except UnicodeDecodeError as error:
+                if encoding != "utf-16" and (nul := raw.find(b"\0")) >= 0:  # the more telling fault
+                    raise self._nul(line + _newlines(held + raw[:nul])) from None
+                line += _newlines(held + error.object[: error.start].decode(error.encoding, "replace").encode())
+                raise self._undecodable(encoding, line, fed - len(error.object) + error.start) from None
+            data = held + (raw if encoding == "utf-8" else text.encode())
+            if first:
+                data = data.removeprefix(codecs.BOM_UTF8)
+            held = b"\r" if raw and data.endswith(b"\r") else b""
+            data = data[: len(data) - len(held)]
+            if (nul := data.find(b"\0")) >= 0:
+                raise self._nul(line + _newlines(data[:nul]))
+            line += _newlines(data)
+            yield line, data
+
+    def _undecodable(self, encoding: str, line: int, offset: int) -> SourceError:
+        remedy = "save the file as UTF-8, or declare its encoding in pipeline/contracts.py"
+        return self._error("undecodable", f"byte {offset + 1} of the file is not valid {encoding}; {remedy}", line)
+
+    def _nul(self, line: int) -> SourceError:
+        what = "holds a NUL byte: the file is damaged, binary, or UTF-16 without a byte order mark; save it as UTF-8"
+        return self._error("nul_byte", what, line)
+
+    def _pieces(self) -> Iterator[tuple[int, bytes]]:
+        yield from self._decoded(self._open(self._raw), self.encoding)
+        while self._raw.read(1 << 20):  # every byte is hashed, also those behind the last gzip member
+            pass
+
+    def _blocks(self) -> Iterator[tuple[int, int, bytes]]:
+        """(first line, number of lines, block of whole lines)."""
+        line, rest = 1, b""
+        for after, piece in self._pieces():
+            cut = max(piece.rfind(b"\n"), piece.rfind(b"\r")) + 1
+            if cut:
+                yield line, after - line, rest + piece[:cut]
+                line, rest = after, piece[cut:]
+            else:
+                rest += piece
+            if len(rest) > MAX_RECORD:
+                raise self._too_large(line)
+        if rest:
+            yield line, 1, rest + b"\n"
+
+    def _too_large(self, line: int) -> SourceError:
+        what = f"a record of more than {MAX_RECORD // 1_000_000} MB; the line ends are missing or the file is damaged"
+        return self._error("too_large_record", what, line)
+
+
+class _Csv(_Text):
+    """Delimited text. See the module's docstring for how lines are found."""
+
+    def __init__(self, path: Path, dataset: Dataset, name: str, fallback: str, block_bytes: int) -> None:
+        super().__init__(path, dataset, name, fallback, block_bytes)
+        self._rest = self._blocks()
+        try:
+            self._line, head = self._head()
+            self._first = head[self._read_header(head) :]
+        except BaseException:
+            self.close()
+            raise
+        delimiter = self.delimiter.encode()
+        # A last row of our own, told by the NUL that no file may hold: swallowed when a quote before it is open.
+        self._sentinel = b"\0" + delimiter * (len(self.header) - 1) + b"\n"
+        self._sound_fields, self._sound = _sound_patterns(delimiter)
+
+    def _head(self) -> tuple[int, bytes]:
+        """(line, text) from the first line that is not blank; enough text to hold any header."""
+        line, head = 1, b""
+        for start, _, block in self._rest:
+            if not head:
+                line = start
+            head += block
+            if not head.strip():
+                head = b""
+            elif len(head) > MAX_HEADER:
+                break
+        if not head:
+            raise self._error("empty_file", "the file is empty (no header line); send it again")
+        lines = head.splitlines(keepends=True)
+        blank = next(i for i, text in enumerate(lines) if text.strip())
+        return line + blank, b"".join(lines[blank:])
+
+    def _read_header(self, head: bytes) -> int:
+        """Choose the delimiter that gives the most contract columns; the number of bytes the header takes."""
+        lines = head.splitlines(keepends=True)
+        best: tuple[int, int, str, list[str], int] | None = None
+        unclosed = False
+        for delimiter in DELIMITERS:
+            reader = csv.reader((text.decode() for text in lines), delimiter=delimiter, strict=True)
+            try:
+                names = next(reader)
+            except csv.Error:
+                unclosed = True
+                continue
+            matched = len({self._column(name) for name in names} - {None})
+            if best is None or (matched, len(names)) > best[:2]:
+                best = matched, len(names), delimiter, names, reader.line_num
+        if best is None or (unclosed and not best[0]):
+            raise self._error("unclosed_quote", "a quote in the header is not closed; close or remove it", self._line)
+        _, _, self.delimiter, names, taken = best
+        self._match(names, self._line)
+        self._line += taken
+        return sum(map(len, lines[:taken]))
+
+    def _tables(self) -> Iterator[pa.Table]:
+        line, carry = self._line, b""
+        first = [(line, _newlines(self._first), self._first)] if self._first else []
+        for start, count, block in chain(first, self._rest):
+            if carry:
+                block, count = carry + block, count + start - line
+            else:
+                line = start
+            table, used, line = self._parse(block, line, count)
+            carry = block[used:]
+            if len(carry) > MAX_RECORD:
+                raise self._unclosed(carry, line, f"within {MAX_RECORD // 1_000_000} MB")
+            if len(table):
+                yield table
+        if carry:
+            raise self._unclosed(carry, line, "up to the end of the file")
+
+    def _parse(self, block: bytes, line: int, count: int) -> tuple[pa.Table, int, int]:
+        """(table, bytes used, next line) of `count` whole lines; a last record with an open quote is left unused."""
+        quoted = b'"' in block
+        good, bad = self._records(block + self._sentinel if quoted else block, len(self.header))
+        closed = not quoted or (len(good) > 0 and good[0][-1].as_py() == "\0")
+        if quoted and closed:
+            good = good.slice(0, len(good) - 1)
+        is_bad = np.zeros(len(good) + len(bad), bool)
+        is_bad[[row.number - 1 for row in bad]] = True
+        heights = np.ones(len(is_bad), np.int64)
+        if not closed or len(heights) != count:
+            heights[~is_bad] += _newlines_inside(good)
+            heights[is_bad] += np.array([_newlines(row.text.encode()) for row in bad], np.int64)
+        starts = line + np.cumsum(heights) - heights
+        used, after = len(block), line + count
+        if not closed:
+            after = int(starts[-1])
+            used = int(_line_starts(block)[after - line])
+            good, bad = (good, bad[:-1]) if is_bad[-1] else (good.slice(0, len(good) - 1), bad)
+            is_bad, starts, heights = is_bad[:-1], starts[:-1], heights[:-1]
+        if len(heights) and heights.max() > 1:
+            self._check_sound(block[:used], line)
+        return self._assemble(good, bad, starts, is_bad, block, line), used, after
+
+    def _records(self, block: bytes, width: int) -> tuple[pa.Table, list[Any]]:
+        """(records of the right width, the others); pyarrow numbers the others from 1 among all."""
+        bad: list[Any] = []
+
+        def keep(row: Any) -> str:
+            bad.append(row)
+            return "skip"
+
+        names = [str(i) for i in range(width)]
+        table = pyarrow.csv.read_csv(
+            pa.BufferReader(block),
+            # One thread and one chunk: row numbers exist only so, and for blocks this small it is as fast.
+            read_options=pyarrow.csv.ReadOptions(column_names=names, use_threads=False, block_size=len(block) + 1),
+            parse_options=pyarrow.csv.ParseOptions(
+                delimiter=self.delimiter, newlines_in_values=True, ignore_empty_lines=False, invalid_row_handler=keep
+            ),
+            convert_options=pyarrow.csv.ConvertOptions(
+                column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False, check_utf8=False
+            ),
+        )
+        return table, bad
+
+    def _check_sound(self, block: bytes, line: int) -> None:
+        """Refuse a quoted field that runs over line ends and closes amid text: an earlier quote was never closed."""
+        position = 0
+        while position < len(block):
+            match = self._sound.match(block, position)
+            if match is None:
+                raise self._unclosed(block[position:], line + _newlines(block[:position]), "cleanly")
+            position = match.end()
+
+    def _unclosed(self, text: bytes, line: int, until: str) -> SourceError:
+        match = self._sound_fields.match(text)
+        opened = line + _newlines(match.group()) if match else line
+        what = f"a quote that opens a field is not closed {until}; close it, or double the quotes inside the field"
+        return self._error("unclosed_quote", what, opened)
+
+    def _assemble(
+        self, good: pa.Table, bad: list[Any], starts: np.ndarray, is_bad: np.ndarray, block: bytes, line: int
+    ) -> pa.Table:
+        """Columns in the contract's order, blank lines left out, records of wrong width put in their places."""
+        columns = [good.column(self.fields.index(name)) for name in self.dataset.column_names]
+        table = _table(self.dataset, starts[~is_bad], columns, self._extra_json(good), None)
+        if pc.any(pc.equal(columns[0], "")).as_py():
+            lead = np.frombuffer(block, np.uint8)[_line_starts(block)[starts[~is_bad] - line]]
+            table = table.filter(pa.array((lead != 10) & (lead != 13)))
+        kept = [(start, row.text) for start, row in zip(starts[is_bad], bad, strict=True) if row.text.strip(" \t")]
+        if not kept:
+            return table
+        lines, records = zip(*kept, strict=True)
+        nothing = [pa.nulls(len(lines), pa.string())] * len(columns)
+        return pa.concat_tables([table, _table(self.dataset, lines, nothing, None, list(records))]).sort_by("_line")
+
+    def _extra_json(self, good: pa.Table) -> pa.Array | None:
+        encode = json.JSONEncoder(ensure_ascii=False).encode
+        parts: list[Any] = []
+        for name, field, column in zip(self.header, self.fields, good.columns, strict=True):
+            if field is None:
+                values = pa.array([encode(value) for value in column.to_pylist()], pa.string())
+                parts += [(", " if parts else "{") + encode(name) + ": ", values]
+        return pc.binary_join_element_wise(*parts, "}", "") if parts and len(good) else None
+
+
+class _Number(str):
+    """A JSON number's source text."""
+
+
+class _Json(_Text):
+    """An array of objects, or one object a line."""
+
+    def __init__(self, path: Path, dataset: Dataset, name: str, fallback: str, block_bytes: int) -> None:
+        super().__init__(path, dataset, name, fallback, block_bytes)
+        self._decoder = json.JSONDecoder(
+            parse_float=_Number, parse_int=_Number, parse_constant=_Number, strict=False, object_pairs_hook=_Pairs
+        )
+        self._places = {column: i for i, column in enumerate(dataset.column_names)}
+        self._columns: dict[str, str | None] = {}  # flattened key -> contract column
+        self._objects = 0
+        self._first_fault: tuple[int, int, str] | None = None
+        self._array = _suffix(path) == "json" and self._starts_array()
+
+    def _starts_array(self) -> bool:
+        with self._open(self.path.open("rb")) as file:
+            for _, piece in self._decoded(file, self.encoding):
+                if piece.strip():
+                    return piece.lstrip().startswith(b"[")
+        return False
+
+    def _tables(self) -> Iterator[pa.Table]:
+        rows: list[tuple[Any, ...]] = []
+        size = 0
+        blank = True
+        for line, text, value in self._elements() if self._array else self._lines():
+            blank = False
+            rows.append(self._row(line, text, value))
+            size += len(text)
+            if size >= self._block:
+                yield self._rows_table(rows)
+                rows, size = [], 0
+        if rows:
+            yield self._rows_table(rows)
+        self._check_columns(blank)
+
+    def _rows_table(self, rows: list[tuple[Any, ...]]) -> pa.Table:
+        lines, *columns, extra, record = zip(*rows, strict=True)
+        return _table(self.dataset, lines, columns, extra, record)
+
+    def _check_columns(self, blank: bool) -> None:
+        if blank:
+            if not self._array:
+                raise self._error("empty_file", "the file is empty (no JSON); send it again")
+            return
+        if not self._objects:
+            line, column, fault = self._first_fault or (1, 1, "no element is an object")
+            raise self._error("not_json", f"column {column}: {fault}; the file needs JSON objects", line)
+        self._require(set(self._columns.values()), len(self._columns))
+
+    def _row(self, line: int, text: str, value: Any) -> tuple[Any, ...]:
+        """(line, contract values..., extra, record); only its text if it is no object or no database can hold it."""
+        width = len(self.dataset.columns)
+        if not isinstance(value, _Pairs):
+            return (line, *[None] * width, None, text)
+        self._objects += 1
+        values: list[str | None] = [None] * width
+        names: dict[str, str] = {}
+        extra: dict[str, str | None] = {}
+        for key, item in _flat(value):
+            column = self._columns.get(key, "")
+            if column == "":
+                column = self._new_key(key, line)
+            if column is None:
+                extra[_unused(key, extra)] = _json_text(item)
+            elif column in names:
+                raise self._repeated(names[column], key, column, line)
+            else:
+                names[column] = key
+                values[self._places[column]] = _json_text(item)
+        if "\\u" in text and not all(_storable(item) for item in (*values, *extra, *extra.values())):
+            return (line, *[None] * width, None, text)
+        return (line, *values, json.dumps(extra, ensure_ascii=False) if extra else None, None)
+
+    def _new_key(self, key: str, line: int) -> str | None:
+        column = self._columns[key] = self._column(key)
+        if len(self._columns) > MAX_COLUMNS:
+            raise self._error("too_many_columns", f"more than {MAX_COLUMNS} different keys", line)
+        if column is None:
+            self._note_extra([key])
+        return column
+
+    def _lines(self) -> Iterator[tuple[int, str, Any]]:
+        for start, _, block in self._blocks():
+            for line, raw in enumerate(block.splitlines(), start):
+                text = raw.decode().strip(" \t")
+                if text:
+                    yield line, text, self._value(line, text)
+
+    def _value(self, line: int, text: str) -> Any:
+        try:
+            return self._decoder.decode(text)
+        except (json.JSONDecodeError, RecursionError) as error:
+            if self._first_fault is None:
+                self._first_fault = (line, getattr(error, "colno", 1), _fault(error))
+            return None
+
+    def _elements(self) -> Iterator[tuple[int, str, Any]]:
+        """(index from 1, text, value) of each element of the array, parsed as the pieces come."""
+        window = _Window(self, codecs.iterdecode((piece for _, piece in self._pieces()), "utf-8"))
+        window.take("[")
+        if window.peek() == "]":
+            window.take("]")
+            return window.finish()
+        index = 0
+        while True:
+            index += 1
+            yield (index, *window.value(self._decoder))
+            if window.take(",]") == "]":
+                return window.finish()
+
+
+class _Pairs(list):
+    """A JSON object as (key, value) pairs, so that a repeated key is seen."""
+
+
+class _Window:
+    """The unread part of a JSON text; grows only while a value is incomplete."""
+
+    def __init__(self, source: _Text, pieces: Iterator[str]) -> None:
+        self.source, self.pieces = source, pieces
+        self.text, self.at, self.line, self.column = "", 0, 1, 1
+
+    def more(self) -> bool:
+        for piece in self.pieces:
+            if piece:
+                self.line, self.column = self.place(self.at)
+                self.text, self.at = self.text[self.at :] + piece, 0
+                return True
+        return False
+
+    def place(self, at: int) -> tuple[int, int]:
+        before = self.text[:at].encode(errors="replace")
+        lines = _newlines(before)
+        last = max(before.rfind(b"\n"), before.rfind(b"\r")) + 1
+        column = len(before[last:].decode()) + 1
+        return self.line + lines, column if lines else self.column + column - 1
+
+    def fail(self, at: int, fault: str) -> SourceError:
+        line, column = self.place(at)
+        return self.source._error("not_json", f"column {column}: {fault}; repair the JSON or send the file again", line)
+
+    def peek(self) -> str:
+        while True:
+            while self.at < len(self.text) and self.text[self.at] in " \t\r\n":
+                self.at += 1
+            if self.at < len(self.text) or not self.more():
+                return self.text[self.at : self.at + 1]
+
+    def take(self, expected: str) -> str:
+        found = self.peek()
+        if not found or found not in expected:
+            raise self.fail(self.at, f"expected {' or '.join(map(repr, expected))}")
+        self.at += 1
+        return found
+
+    def value(self, decoder: json.JSONDecoder) -> tuple[str, Any]:
+        self.peek()
+        while True:
+            fault: tuple[int, str] | None = None
+            try:
+                value, end = decoder.raw_decode(self.text, self.at)
+                if end < len(self.text):
+                    text, self.at = self.text[self.at : end], end
+                    return text, value
+            except RecursionError as error:
+                raise self.fail(self.at, _fault(error)) from None
+            except json.JSONDecodeError as error:
+                fault = error.pos, _fault(error)
+            too_long = len(self.text) - self.at > MAX_RECORD
+            if too_long or not self.more():
+                at, what = fault or (len(self.text), "the array is not closed")
+                raise self.fail(at, what + " (or an element of more than 16 MB)" * too_long)
+
+    def finish(self) -> None:
+        if self.peek():
+            raise self.fail(self.at, "text after the end of the array")
+
+
+class _Sheet(Source):
+    """The first sheet of an Excel workbook, as text."""
+
+    def __init__(self, path: Path, dataset: Dataset, name: str, block_bytes: int) -> None:
+        super().__init__(path, dataset, name)
+        self._batch = max(block_bytes // 100, 1)
+        content = path.read_bytes()
+        self._sha.update(content)
+        self._check_zip(content)
+        self._rows = self._read(content)
+        self._start = next((i for i, row in enumerate(self._rows) if any(row)), None)
+        if self._start is None:
+            raise self._error("empty_file", "the first sheet is empty; send the file again")
+        self._width = max(max((i for i, cell in enumerate(row, 1) if cell != ""), default=0) for row in self._rows)
+        self._match([_cell_text(cell) for cell in self._rows[self._start][: self._width]], self._start + 1)
+
+    def _check_zip(self, content: bytes) -> None:
+        if not content:
+            raise self._error("empty_file", "the file is empty (0 bytes); send it again")
+        try:
+            size = sum(entry.file_size for entry in zipfile.ZipFile(io.BytesIO(content)).infolist())
+        except zipfile.BadZipFile:
+            what = FOREIGN.get(content[:4], "not an Excel workbook, or damaged")
+            remedy = "save it as .xlsx, or if it is text rename it to .csv"
+            raise self._error("not_xlsx", f"is {what}; {remedy}") from None
+        if size > MAX_WORKBOOK or (size > MAX_WORKBOOK // 10 and size > MAX_RATIO * len(content)):
+            what = f"the workbook unpacks to {size // 1_000_000} MB; export the sheet as .csv"
+            raise self._error("too_large_workbook", what)
+
+    def _read(self, content: bytes) -> list[list[Any]]:
+        from python_calamine import CalamineError, CalamineWorkbook  # 20 ms, and most files are text
+
+        try:
+            book = CalamineWorkbook.from_filelike(io.BytesIO(content))
+            return book.get_sheet_by_index(0).to_python(skip_empty_area=False)
+        except (CalamineError, IndexError, zipfile.BadZipFile) as error:
+            what = f"the workbook cannot be read ({type(error).__name__}); save it again as .xlsx, or export .csv"
+            raise self._error("not_xlsx", what) from None
+
+    def _tables(self) -> Iterator[pa.Table]:
+        first = (self._start or 0) + 1
+        for start in range(first, len(self._rows), self._batch):
+            rows = []
+            for line, cells in enumerate(self._rows[start : start + self._batch], start + 1):
+                values = [_cell_text(cell) for cell in cells[: self._width]]
+                if any("\0" in value for value in values):
+                    raise self._error("nul_byte", "a cell holds a NUL character; remove it", line)
+                if any(values):
+                    rows.append((line, *values))
+            if rows:
+                yield self._rows_table(rows)
+
+    def _rows_table(self, rows: list[tuple[Any, ...]]) -> pa.Table:
+        lines, *cells = zip(*rows, strict=True)
+        columns = [cells[self.fields.index(name)] for name in self.dataset.column_names]
+        outside = [(name, cells[i]) for i, name in enumerate(self.header) if self.fields[i] is None]
+        extra = [
+            json.dumps({name: values[row] for name, values in outside}, ensure_ascii=False) for row in range(len(lines))
+        ]
+        return _table(self.dataset, lines, columns, extra if outside else None, None)
+
+
+class _Hashing(io.RawIOBase):
+    """A file that shows every byte read from it to `update`."""
+
+    def __init__(self, path: Path, update: Callable[[memoryview], None]) -> None:
+        self._file, self._update = path.open("rb", buffering=0), update
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        size = self._file.readinto(buffer) or 0
+        self._update(memoryview(buffer)[:size])
+        return size
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+def open_source(
+    path: Path, dataset: Dataset, *, name: str | None = None, encoding: str = "", block_bytes: int = 4_000_000
+) -> Source:
+    """Open a .csv .tsv .txt .json .jsonl .ndjson (each also .gz) or .xlsx file as batches of text columns.
+
+    name         how errors call the file (default: its name)
+    encoding     what text that is not UTF-8 is read as, instead of the contract's; "" keeps the contract's
+    block_bytes  bytes of text parsed at once; memory is about ten times that, or a whole sheet for .xlsx
+    Raises SourceError for a file that is not what its name says or lacks a column; `batches()` raises it for the rest.
+    """
+    name = name or path.name
+    kind = FORMATS.get(_suffix(path))
+    fallback = encoding or dataset.encoding
+    if kind is None or (kind == "xlsx" and path.suffix.lower() == ".gz"):
+        what = f"{_shown(path.suffix)} files are not read; send .csv, .tsv, .txt, .json, .jsonl, .ndjson or .xlsx"
+        raise SourceError(f"{name}: {what}", path=name, line=None, reason="unknown_format")
+    try:
+        codecs.lookup(fallback or "utf-8")
+        if kind == "xlsx":
+            return _Sheet(path, dataset, name, block_bytes)
+        return (_Csv if kind == "csv" else _Json)(path, dataset, name, fallback, block_bytes)
+    except LookupError:
+        what, reason = f"there is no encoding {_shown(fallback)}; correct it in the configuration", "unknown_encoding"
+    except OSError as error:
+        what, reason = f"cannot be opened ({error.strerror}); check that it exists and may be read", "unreadable"
+    raise SourceError(f"{name}: {what}", path=name, line=None, reason=reason)
+
+
+def _suffix(path: Path) -> str:
+    return path.name.lower().removesuffix(".gz").rpartition(".")[2]
+
+
+def _is_workbook(path: Path) -> bool:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return "xl/workbook.xml" in archive.namelist()
+    except zipfile.BadZipFile:
+        return False
+
+
+def _shown(name: str) -> str:
+    return repr(name if len(name) <= 60 else name[:60] + "...")
+
+
+def _unused(name: str, taken: Iterable[str]) -> str:
+    names = (name if n == 1 else f"{name} ({n})" for n in range(1, MAX_COLUMNS + 2))
+    return next(candidate for candidate in names if candidate not in taken)
+
+
+def _fault(error: Exception) -> str:
+    # only the fixed part of the message: the rest could quote the file
+    return error.msg.partition(":")[0] if isinstance(error, json.JSONDecodeError) else "nested too deeply"
+
+
+def _newlines(data: bytes) -> int:
+    count = data.count(b"\n")
+    return count + data.count(b"\r") - data.count(b"\r\n") if b"\r" in data else count
+
+
+def _newlines_inside(table: pa.Table) -> np.ndarray:
+    """Line ends inside the values of each row."""
+    total = np.zeros(len(table), np.int64)
+    for column in table.columns:
+        text = b"".join(chunk.buffers()[2] or b"" for chunk in column.chunks)
+        for pattern, sign in (("\n", 1), ("\r", 1), ("\r\n", -1)):
+            if pattern.encode() in text:  # most columns hold none, and counting costs 30 ns a value
+                total += sign * pc.count_substring(column, pattern).to_numpy()
+    return total
+
+
+def _line_starts(block: bytes) -> np.ndarray:
+    """The offset at which each line of a block starts, and the block's length."""
+    data = np.frombuffer(block, np.uint8)
+    ends = (data == 10) | (data == 13)
+    ends[:-1] &= ~((data[:-1] == 13) & (data[1:] == 10))
+    return np.concatenate(([0], np.flatnonzero(ends) + 1))
+
+
+def _sound_patterns(delimiter: bytes) -> tuple[re.Pattern[bytes], re.Pattern[bytes]]:
+    """Fields, and up to a thousand whole records, in which no quoted field that spans lines is followed by text."""
+    stop = rb"\r\n" + re.escape(delimiter)
+    clean = rb'"(?:[^"]++|"")*+"(?=[%s])' % stop
+    one_line = rb'"(?:[^"\r\n]++|"")*+"[^%s]*+' % stop
+    plain = rb'(?!")[^%s]*+' % stop
+    field = rb"(?:%s|%s|%s)" % (clean, one_line, plain)
+    fields = rb"(?:%s%s)*+" % (field, re.escape(delimiter))
+    return re.compile(fields), re.compile(rb"(?:%s%s(?:\r\n?|\n)){1,1000}+" % (fields, field))
+
+
+def _table(dataset: Dataset, lines: Any, columns: Sequence[Any], extra: Any, record: Any) -> pa.Table:
+    size = len(lines)
+    texts = [
+        pa.nulls(size, pa.string())
+        if values is None
+        else values
+        if isinstance(values, pa.Array | pa.ChunkedArray)
+        else pa.array(values, pa.string())
+        for values in (*columns, extra, record)
+    ]
+    names = ["_line", *dataset.column_names, "_extra", "_record"]
+    return pa.Table.from_arrays([pa.array(lines, pa.int64()), *texts], names)
+
+
+def _flat(pairs: Iterable[tuple[str, Any]], parent: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in pairs:
+        if isinstance(value, _Pairs) and value:
+            yield from _flat(value, f"{parent}{key}_")
+        else:
+            yield parent + key, value
+
+
+def _json_text(value: Any) -> str | None:
+    """A JSON value as text: null is None, containers are compact JSON, numbers keep their source text."""
+    return None if value is None else str(value) if isinstance(value, str) else _compact(value)
+
+
+def _compact(value: Any) -> str:
+    if isinstance(value, _Pairs):
+        return "{" + ",".join(f"{_compact(key)}:{_compact(item)}" for key, item in value) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(_compact, value)) + "]"
+    return value if isinstance(value, _Number) else json.dumps(value, ensure_ascii=False)
+
+
+def _storable(text: str | None) -> bool:
+    """No NUL and no lone surrogate, which JSON can write as \\u escapes and PostgreSQL cannot hold."""
+    return text is None or ("\0" not in text and text.isascii()) or not re.search("[\0\ud800-\udfff]", text)
+
+
+def _cell_text(cell: Any) -> str:
+    if isinstance(cell, bool):
+        return str(cell).lower()
+    if isinstance(cell, float) and cell.is_integer():
+        return str(int(cell))
+    if isinstance(cell, dt.datetime):
+        return cell.date().isoformat() if cell.time() == dt.time() else cell.isoformat(sep=" ")
+    return cell.isoformat() if isinstance(cell, dt.date | dt.time) else str(cell)

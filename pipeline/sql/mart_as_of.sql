@@ -1,0 +1,19 @@
+-- one row: the day that time-relative measures refer to. reads: warehouse.fact_student_progress, warehouse.dim_date
+-- the configured day (:as_of), else the latest day on which at least two students were active
+with active_days as (
+    select date_key
+    from warehouse.fact_student_progress
+    where date_key > 0
+    group by date_key
+    having min(student_key) < max(student_key)
+),
+latest as (
+    select max(d.date) as day
+    from active_days
+    inner join warehouse.dim_date as d using (date_key)
+)
+select
+    true as only_row,
+    coalesce(cast(:as_of as date), latest.day) as as_of,
+    case when cast(:as_of as date) is null then 'data' else 'configuration' end as source
+from latest

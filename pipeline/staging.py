@@ -1,0 +1,360 @@
+"""Staging: raw -> clean() -> one current, typed row per natural key, and the account of every row.
+
+Rows are cleaned in chunks into a temporary table; what depends on other rows (which row of a key wins) is SQL. Rows
+of one key are ordered by (drop_date, drop_id, _line); the last accepted one wins, whatever order they arrived in.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+import luigi
+import pyarrow as pa
+import pandas as pd
+from luigi.util import requires
+from sqlalchemy import Connection, text
+
+from pipeline import contracts, ingest
+from pipeline.config import Settings
+from pipeline.contracts import Dataset
+from pipeline.drops import Drop
+from pipeline.rules import Cities, Context, clean
+from pipeline.step import Build, Built, State, Step
+from targets import parts as digests
+from targets.database import ahead, copy_in, copy_out
+from targets.parts import Parts
+from targets.table import apply_difference, is_empty
+
+PROVENANCE = ("_drop_id", "_line")
+
+
+class Staged(Step):
+    """The current rows of one dataset. In full: every accepted drop is cleaned again from raw; else only new drops."""
+
+    dataset: Dataset
+    recipe = ("pipeline/rules.py", "pipeline/staging.py")
+
+    def own_parts(self, state: State) -> Parts:
+        references = {f"reference:{name}": _reference_digest(state, name) for name in self.dataset.reference}
+        return {**super().own_parts(state), **references}
+
+    def upstream_parts(self) -> list[Step]:
+        return [step for step in self.steps() if isinstance(step, ingest.Raw)]
+
+    def build(self, build: Build) -> Built:
+        db = build.db
+        drops = [drop for drop in build.state.drops_of(self.dataset.name) if drop.accepted]
+        if not build.full:
+            drops = [drop for drop in drops if drop.status == "landed"]
+        table = CleanedTable(db, self.dataset, drops, build.number)
+        table.load(build.state.settings)
+        return table.merge(full=build.full)
+
+
+def _reference_digest(state: State, name: str) -> str:
+    """Digest of the newest content of a reference dataset, files that are about to land included."""
+    raw = next(step for step in ingest.RAW if step.dataset.name == name)()
+    found = [(d.drop_date, d.sha256) for d in state.drops_of(name) if d.accepted]
+    found += [(a.drop_date, a.file.sha256) for a in raw.arrivals(state).new]
+    newest = max((day for day, _ in found), default=None)
+    return digests.digest(sorted({sha256 for day, sha256 in found if day == newest}))
+
+
+def read_cities(db: Connection) -> Cities:
+    """The cities of the newest day on which a city list came."""
+    rows = db.execute(
+        text("""
+            select city_name, state_name, state_code, coalesce(common_misspellings, '{}') as aliases
+            from staging.stg_cities as c
+            inner join etl.drops as d on c._drop_id = d.drop_id
+            where d.drop_date = (
+                select max(drop_date) from etl.drops where dataset = 'city_master' and status = 'staged'
+            )
+            order by city_name
+        """)
+    )
+    return Cities.of(tuple(row) for row in rows)
+
+
+def contexts(db: Connection, dataset: Dataset, options: Settings, drops: list[Drop]) -> dict[int, Context]:
+    """drop_id -> what the rules may know besides the row: the drop's date and shape, the cities, the options."""
+    cities = read_cities(db) if "city_master" in dataset.reference else Cities.of([])
+    query = text("select drop_id, format from etl.drops where drop_id = any(:drops)")
+    shapes = {row.drop_id: row.format for row in db.execute(query, {"drops": [drop.drop_id for drop in drops]})}
+    return {
+        drop.drop_id: Context(
+            drop_date=drop.drop_date,
+            fields=tuple(shapes[drop.drop_id]["fields"]),
+            delimiter=shapes[drop.drop_id]["delimiter"],
+            cities=cities,
+            phone_country_code=options.phone_country_code,
+            phone_digits=options.phone_digits,
+        )
+        for drop in drops
+    }
+
+
+def read_raw(db: Connection, dataset: Dataset, drop_id: int, chunk_rows: int) -> Iterator[pd.DataFrame]:
+    """The records of a drop in chunks: `_line`, the contract's columns and `_record`, as text."""
+    names = [*dataset.column_names, "_record"]
+    types = {"_line": pa.int64(), **dict.fromkeys(names, pa.string())}
+    query = f"""
+        select _line, {", ".join(names)} from raw.{dataset.name}
+        where _drop_id = %(drop)s and _line > %(line)s order by _line limit %(rows)s
+    """
+    line = -1
+    while True:
+        chunk = copy_out(db, query, {"drop": drop_id, "line": line, "rows": chunk_rows}, types)
+        if len(chunk):
+            line = chunk["_line"][-1].as_py()
+            yield chunk.to_pandas(types_mapper=pd.ArrowDtype)
+        if len(chunk) < chunk_rows:
+            return
+
+
+KINDS = ("changed", "flagged", "rejected")
+Stats = Counter[tuple[int, str, str, str]]  # (drop, column, rule, "changed" | "flagged" | "rejected") -> count
+
+
+class CleanedTable:
+    """The temporary table `cleaned`: every row of some drops as the rules leave it, rejected ones with their reasons."""
+
+    def __init__(self, db: Connection, dataset: Dataset, drops: list[Drop], build: int) -> None:
+        self.db, self.dataset, self.drops, self.number = db, dataset, drops, build
+        self.drop_ids = [drop.drop_id for drop in drops]
+        self.stats: Stats = Counter()
+        self.target = f"staging.{dataset.table}"
+        self.key = dataset.key
+        self.content = [name for name in dataset.staged_names if name != self.key] + ["flags"]
+
+    def run(self, statement: str, **values: object) -> int:
+        return self.db.execute(text(statement), values).rowcount
+
+    def load(self, options: Settings) -> None:
+        """Clean the drops' records from raw into the table."""
+        columns = [
+            f"{name} {kind}" + (' collate "C"' if name == self.key else "") for name, kind in self.dataset.staged
+        ]
+        self.run(f"""
+            create temp table cleaned (
+                {", ".join(columns)}, flags text[], reasons text[], _drop_id bigint, _line bigint
+            ) on commit drop
+        """)
+        context = contexts(self.db, self.dataset, options, self.drops)
+
+        def tables() -> Iterator[pa.Table]:
+            # A second connection reads ahead: raw is committed and append-only, and one connection can't do both.
+            with options.database.transaction() as reader:
+                for drop in self.drops:
+                    for frame in ahead(read_raw(reader, self.dataset, drop.drop_id, options.chunk_rows)):
+                        rows, counts = clean(frame, self.dataset, context[drop.drop_id])
+                        for count in counts.itertuples():
+                            for kind in KINDS:
+                                self.stats[drop.drop_id, count.column, count.rule, kind] += int(getattr(count, kind))
+                        table = pa.Table.from_pandas(rows, preserve_index=False)
+                        yield table.append_column("_drop_id", pa.repeat(pa.scalar(drop.drop_id), len(table)))
+
+        copy_in(self.db, "cleaned", tables())
+
+    def merge(self, *, full: bool) -> Built:
+        """Settle which row of each key wins, write the difference to staging and the account to the ledger."""
+        self._count_read()
+        self._find_losers()
+        self._write_rejects()
+        self._write_stats()
+        self.run("delete from cleaned as c using losers as l where (c._drop_id, c._line) = (l._drop_id, l._line)")
+        self.run("delete from cleaned where reasons is not null")
+        moved = not is_empty(self.db, self.target) and self._settle_against_staging(everything=full)
+        difference = apply_difference(
+            self.db,
+            self.target,
+            "cleaned",
+            key=[self.key],
+            content=self.content,
+            provenance=PROVENANCE,
+            build=self.number,
+            prune=full,
+        )
+        self._write_balance()
+        rows = int(self.db.execute(text(f"select count(*) from {self.target}")).scalar_one())
+        note = f"{difference.inserted:,} new, {difference.updated:,} updated"
+        return Built(
+            rows,
+            difference.changed,
+            removed=moved or difference.deleted > 0,
+            note=note + (f", {difference.deleted:,} gone" if difference.deleted else ""),
+        )
+
+    def _count_read(self) -> None:
+        self.run("""
+            create temp table counts on commit drop as
+            select _drop_id, count(*) as read, count(reasons) as rejected from cleaned group by _drop_id
+        """)
+
+    def _find_losers(self) -> None:
+        """`losers`: accepted rows of a key that comes again, later in the drop (duplicate) or in a newer one (superseded)."""
+        same = " and ".join(f"a.{name} is not distinct from b.{name}" for name in self.content)
+        self.run(f"""
+            create temp table losers on commit drop as
+            with repeated as (
+                select {self.key} from cleaned where reasons is null group by {self.key} having count(*) > 1
+            ),
+            ordered as (
+                select
+                    c.{self.key}, c._drop_id, c._line,
+                    row_number() over (
+                        partition by c.{self.key} order by d.drop_date desc, c._drop_id desc, c._line desc
+                    ) as place,
+                    max(c._line) over (partition by c.{self.key}, c._drop_id) as last_line
+                from cleaned as c
+                inner join repeated using ({self.key})
+                inner join etl.drops as d on c._drop_id = d.drop_id
+                where c.reasons is null
+            )
+            select {self.key}, _drop_id, _line, last_line, _line < last_line as is_duplicate, false as differs
+            from ordered where place > 1
+        """)
+        self.run(f"""
+            update losers as l set differs = true from cleaned as a, cleaned as b
+            where l.is_duplicate and (a._drop_id, a._line) = (l._drop_id, l._line)
+            and (b._drop_id, b._line) = (l._drop_id, l.last_line) and not ({same})
+        """)
+
+    def _write_rejects(self) -> None:
+        self.run("delete from etl.rejects where drop_id = any(:drops)", drops=self.drop_ids)
+        self.run(
+            f"""
+            insert into etl.rejects (drop_id, line, dataset, outcome, reasons, key, original)
+            select x._drop_id, x._line, :dataset, x.outcome, x.reasons, x.key,
+                to_jsonb(r) - array['_drop_id', '_line']
+            from (
+                select _drop_id, _line, 'rejected' as outcome, reasons, {self.key} as key
+                from cleaned where reasons is not null
+                union all
+                select _drop_id, _line, 'duplicate',
+                    array[case when differs then 'duplicate_conflict' else 'duplicate_identical' end], {self.key}
+                from losers where is_duplicate
+            ) as x
+            inner join raw.{self.dataset.name} as r on (r._drop_id, r._line) = (x._drop_id, x._line)
+            """,
+            dataset=self.dataset.name,
+        )
+
+    def _write_stats(self) -> None:
+        self.run("delete from etl.rule_stats where drop_id = any(:drops)", drops=self.drop_ids)
+        rows = [
+            {
+                "drop": drop,
+                "column": column,
+                "rule": rule,
+                **{kind: self.stats[drop, column, rule, kind] for kind in KINDS},
+            }
+            for drop, column, rule in sorted({key[:3] for key in self.stats})
+        ]
+        if rows:
+            self.db.execute(
+                text("""
+                    insert into etl.rule_stats (drop_id, "column", rule, changed, flagged, rejected)
+                    values (:drop, :column, :rule, :changed, :flagged, :rejected)
+                """),
+                rows,
+            )
+
+    def _settle_against_staging(self, *, everything: bool) -> bool:
+        """Compare new rows with the current ones of the same keys; return whether a row moves between groups.
+
+        Unless the new rows are everything there is, those older than the current row lose to it.
+        """
+        moved = " or ".join(f"s.{name} is distinct from c.{name}" for name in self.dataset.groups) or "false"
+        wins = "true" if everything else "(n.drop_date, c._drop_id, c._line) > (o.drop_date, s._drop_id, s._line)"
+        self.run(f"""
+            create temp table contest on commit drop as
+            select c.{self.key}, s._drop_id, {wins} as wins, {moved} as moved
+            from cleaned as c
+            inner join {self.target} as s using ({self.key})
+            inner join etl.drops as n on c._drop_id = n.drop_id
+            inner join etl.drops as o on s._drop_id = o.drop_id
+        """)
+        self.run(f"""
+            insert into losers ({self.key}, _drop_id, _line, is_duplicate)
+            select c.{self.key}, c._drop_id, c._line, false
+            from cleaned as c inner join contest using ({self.key}) where not wins
+        """)
+        self.run(f"delete from cleaned as c using contest as x where c.{self.key} = x.{self.key} and not x.wins")
+        if not everything:
+            self.run("""
+                update etl.drops as d set current = d.current - x.rows, superseded = d.superseded + x.rows
+                from (select _drop_id, count(*) as rows from contest where wins group by _drop_id) as x
+                where d.drop_id = x._drop_id
+            """)
+        return bool(self.db.execute(text("select exists (select from contest where wins and moved)")).scalar())
+
+    def _write_balance(self) -> None:
+        """The account of each drop: that it balances is a constraint of etl.drops."""
+        self.run(
+            """
+            with won as (select _drop_id, count(*) as rows from cleaned group by _drop_id),
+            lost as (
+                select _drop_id, count(*) filter (where is_duplicate) as duplicate,
+                    count(*) filter (where not is_duplicate) as superseded
+                from losers group by _drop_id
+            )
+            update etl.drops as d set
+                status = 'staged',
+                read = coalesce(c.read, 0), current = coalesce(w.rows, 0), superseded = coalesce(l.superseded, 0),
+                duplicate = coalesce(l.duplicate, 0), rejected = coalesce(c.rejected, 0)
+            from etl.drops as me
+            left join counts as c on me.drop_id = c._drop_id
+            left join won as w on me.drop_id = w._drop_id
+            left join lost as l on me.drop_id = l._drop_id
+            where d.drop_id = me.drop_id and me.drop_id = any(:drops)
+            """,
+            drops=self.drop_ids,
+        )
+
+
+@requires(raw=ingest.RawCities)
+class StagedCities(Staged):
+    """Current rows of the city list."""
+
+    target, dataset = "staging.stg_cities", contracts.CITY_MASTER
+
+
+@requires(raw=ingest.RawEnrollments, cities=StagedCities)
+class StagedEnrollments(Staged):
+    """Current enrolments, one per student."""
+
+    target, dataset = "staging.stg_enrollments", contracts.STUDENTS_ENROLLMENT
+    options = ("phone_country_code", "phone_digits")
+
+
+@requires(raw=ingest.RawProgress)
+class StagedProgress(Staged):
+    """Current learning events."""
+
+    target, dataset = "staging.stg_progress", contracts.STUDENT_PROGRESS
+
+
+@requires(raw=ingest.RawCourses)
+class StagedCourses(Staged):
+    """Current courses."""
+
+    target, dataset = "staging.stg_courses", contracts.COURSE_CATALOG
+
+
+@requires(raw=ingest.RawTickets)
+class StagedTickets(Staged):
+    """Current support tickets."""
+
+    target, dataset = "staging.stg_tickets", contracts.SUPPORT_TICKETS
+
+
+STAGED: tuple[type[Staged], ...] = (StagedEnrollments, StagedProgress, StagedCourses, StagedTickets, StagedCities)
+
+
+class Clean(luigi.WrapperTask):
+    """Goal: every accepted drop is cleaned and accounted for."""
+
+    def requires(self) -> list[luigi.Task]:
+        return [step() for step in STAGED]

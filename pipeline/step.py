@@ -1,0 +1,311 @@
+"""Step: a Luigi task that makes one target, and knows what it was made from.
+
+Luigi takes "the output exists" for done; so a changed file, rule or query is never noticed. A Step is done when the
+parts recorded with its target equal the parts it would be made from now: the whole of make, once. `complete()` is
+asked of the whole graph before anything runs, so every part is known beforehand: from the code, the configuration,
+the one look at the data folder, and the ledger's drops and decisions.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import luigi
+from sqlalchemy import Connection, text
+
+import init_db
+from pipeline import drops as arrivals_of
+from pipeline.config import PROJECT, Settings, settings
+from pipeline.contracts import Dataset
+from pipeline.drops import Drop, Known, Scan
+from targets import parts as digests
+from targets.database import DatabaseError, lock, retrying
+from targets.parts import Parts
+from targets.record import Record, read_records, write_record
+
+# A child of Luigi's own logger: shown wherever Luigi's lines are shown, and by `python -m pipeline run` alone.
+log = logging.getLogger("luigi-interface.eduflow")
+
+
+class UserError(Exception):
+    """Something a person can put right; its text is the whole story, so no traceback is shown."""
+
+
+class _NoTraceback(logging.Filter):
+    """Luigi logs every failure with its traceback; for a person's mistake the message alone helps."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, UserError | DatabaseError):
+            record.exc_info, record.msg, record.args = None, str(error), ()
+        return True
+
+
+logging.getLogger("luigi-interface").addFilter(_NoTraceback())
+
+
+@dataclass
+class State:
+    """What every part is computed from: the records and drops of the ledger, the scan, the settings."""
+
+    settings: Settings
+    scan: Scan
+    drops: list[Drop]
+    known: dict[str, Known]
+    records: dict[str, Record]
+    parts: dict[str, Parts] = field(default_factory=dict)  # by target, so that the graph is walked once
+
+    def drops_of(self, dataset: str) -> list[Drop]:
+        return [drop for drop in self.drops if drop.dataset == dataset]
+
+    def record(self, target: str) -> Record:
+        return self.records.get(target) or Record(target)
+
+
+@dataclass(frozen=True)
+class Build:
+    """One build under way. full: write everything; else only what changed since the builds in `consumed`."""
+
+    db: Connection
+    state: State
+    number: int
+    full: bool
+    consumed: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Built:
+    """What a build did. removed: rows were deleted or moved between groups, so readers must rebuild in full."""
+
+    rows: int
+    changed: int
+    removed: bool = False
+    content: str | None = None
+    note: str = ""
+
+
+class _Process:
+    """What one process keeps: its scan of the data folder, its run id, whether it migrated the database."""
+
+    scan: Scan | None = None
+    run_id: str = ""
+    migrated: str = ""
+
+
+def begin_run() -> None:
+    """Look at the data folder anew, under a new run id."""
+    _Process.scan, _Process.run_id = None, ""
+
+
+def run_id() -> str:
+    if not _Process.run_id:
+        _Process.run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.getpid()}"
+    return _Process.run_id
+
+
+def look(db: Connection, options: Settings | None = None) -> State:
+    """The state as this transaction sees it. The data folder is scanned once per process."""
+    options = options or settings()
+    known = arrivals_of.read_known(db)
+    if _Process.scan is None and options.data_dir.is_dir():
+        _Process.scan = arrivals_of.scan(options.data_dir, known)
+        run_id()
+    # Drops first: a build that commits in between then shows as an input that moved on, never as one that did not.
+    drops = arrivals_of.read_drops(db)
+    return State(options, _Process.scan or Scan(), drops, known, read_records(db))
+
+
+@contextlib.contextmanager
+def ledger(options: Settings | None = None, *, bulk: bool = False) -> Iterator[Connection]:
+    """A transaction on the database, its ledger up to date."""
+    options = options or settings()
+    database = options.database
+    if _Process.migrated != str(database):
+        database.migrate()
+        _Process.migrated = str(database)
+    with database.transaction(bulk=bulk) as db:
+        yield db
+
+
+def prepare(options: Settings) -> None:
+    """Make the derived schemas that are missing or whose DDL changed."""
+    with ledger(options) as db:
+        for schema in init_db.create_derived(db):
+            log.info("schema %s made anew", schema)
+
+
+class DataFolder(luigi.ExternalTask):
+    """The folder the source files come in: missing, the run ends with exit code 20."""
+
+    def output(self) -> luigi.LocalTarget:
+        return luigi.LocalTarget(str(settings().data_dir))
+
+
+class Step(luigi.Task):
+    """A task that makes one target.
+
+    target   `schema.table` or `output/...`
+    recipe   the files (relative to the project) that decide its content
+    options  the keys of `[eduflow]` that do
+    dataset  its contract, if it has one
+    """
+
+    target: str
+    recipe: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+    dataset: Dataset | None = None
+
+    def build(self, build: Build) -> Built:
+        """Make the target inside the transaction `build.db`."""
+        raise NotImplementedError  # each family of steps has its own
+
+    def steps(self) -> list[Step]:
+        """The steps whose targets this one reads."""
+        return [task for task in luigi.task.flatten(self.requires()) if isinstance(task, Step)]
+
+    def own_parts(self, state: State) -> Parts:
+        parts = {f"recipe:{path}": digests.source_digest(PROJECT / path) for path in self.recipe}
+        if self.dataset:
+            parts[f"contract:{self.dataset.name}"] = digests.digest(self.dataset)
+        schema = self.target.split(".")[0]
+        if schema in init_db.derived_schemas():
+            parts[f"ddl:{schema}"] = init_db.digest(init_db.derived_schemas()[schema])
+        for key in self.options:
+            parts[f"option:{key}"] = str(getattr(state.settings, key))
+        return parts
+
+    def parts(self, state: State) -> Parts:
+        """Everything the target would be made from now."""
+        if self.target not in state.parts:
+            upstream = {f"upstream:{step.target}": step.fingerprint(state) for step in self.upstream_parts()}
+            state.parts[self.target] = {**self.own_parts(state), **upstream}
+        return state.parts[self.target]
+
+    def upstream_parts(self) -> list[Step]:
+        """The steps whose fingerprints are parts of this one (not all: reference data counts by its content)."""
+        return self.steps()
+
+    def fingerprint(self, state: State) -> str:
+        return digests.fingerprint(self.parts(state))
+
+    def is_current(self, state: State) -> bool:
+        record = state.record(self.target)
+        return record.present and record.fingerprint == self.fingerprint(state)
+
+    def why(self, state: State) -> str:
+        """Why the target is not up to date; "" when it is."""
+        record = state.record(self.target)
+        if self.is_current(state):
+            return ""
+        if record.fingerprint is None:
+            return "forgotten" if record.build else "never built"
+        if not record.present:
+            return "its table is gone"
+        differing = digests.differences(record.parts, self.parts(state))
+        return ", ".join(name for name in differing if not name.startswith("upstream:")) or ", ".join(differing)
+
+    def complete(self) -> bool:
+        with ledger() as db:
+            return self.is_current(look(db))
+
+    def run(self) -> None:
+        options = settings()
+        prepare(options)
+        with _failure_recorded(options):
+            while not retrying(lambda: self._made(options)):
+                for step in self.steps():
+                    if not step.complete():
+                        step.run()
+
+    def _made(self, options: Settings) -> bool:
+        """Make the target unless another process did; False when an input moved on meanwhile (nothing is done)."""
+        started = time.perf_counter()
+        with ledger(options, bulk=True) as db:
+            lock(db, self.target, [step.target for step in self.steps()])
+            state = look(db, options)
+            if self.is_current(state):
+                log.info("%s is up to date", self.target)
+                return True
+            if not all(step.is_current(state) for step in self.steps()):
+                return False
+            why, record = self.why(state), state.record(self.target)
+            built = self._build(db, state, record)
+            state = look(db, options)
+            record = replace(
+                record,
+                fingerprint=self.fingerprint(state),
+                parts=self.parts(state),
+                consumed={step.target: state.record(step.target).build for step in self.steps()},
+                content=built.content,
+                rows=built.rows,
+                changed=built.changed,
+                build=record.build + 1,
+                full_build=record.build + 1 if built.removed else record.full_build,
+            )
+            seconds = time.perf_counter() - started
+            _note_run(db)
+            write_record(db, record, seconds=seconds, run_id=run_id(), why=why)
+        detail = f", {built.note}" if built.note else ""
+        log.info(
+            "%-36s %10s rows %10s changed %7.2f s  (%s%s)",
+            self.target,
+            f"{built.rows:,}",
+            f"{built.changed:,}",
+            seconds,
+            why,
+            detail,
+        )
+        return True
+
+    def _build(self, db: Connection, state: State, record: Record) -> Built:
+        recipe_changed = any(
+            not name.startswith("upstream:") for name in digests.differences(record.parts, self.parts(state))
+        )
+        upstream = [state.record(step.target) for step in self.steps()]
+        removed = any(above.full_build > record.consumed.get(above.target, 0) for above in upstream)
+        full = record.fingerprint is None or not record.present or recipe_changed or removed
+        built = self.build(Build(db, state, record.build + 1, full, record.consumed))
+        # A target rebuilt from nothing may lack rows that its readers still have.
+        return replace(built, removed=built.removed or record.fingerprint is None)
+
+
+@contextlib.contextmanager
+def _failure_recorded(options: Settings) -> Iterator[None]:
+    try:
+        yield
+    except Exception:
+        with contextlib.suppress(Exception), ledger(options) as db:
+            _note_run(db, "failed")
+        raise
+
+
+def _note_run(db: Connection, status: str | None = None) -> None:
+    """Say in the ledger that this run did something, and how it stands; a failure stays a failure."""
+    db.execute(
+        text("""
+            insert into etl.runs (run_id, started_at, ended_at, status) values (:run, now(), clock_timestamp(), coalesce(:status, 'running'))
+            on conflict (run_id) do update
+            set ended_at = clock_timestamp(), status = case when etl.runs.status = 'failed' then 'failed' else coalesce(:status, etl.runs.status) end
+        """),
+        {"run": run_id(), "status": status},
+    )
+
+
+@contextlib.contextmanager
+def dies_with_parent(process: Any) -> Iterator[None]:
+    """`[worker] task_process_context`: a forked worker whose parent is killed must not go on writing."""
+    if sys.platform == "linux" and process.use_multiprocessing:
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+        if os.getppid() != process._parent_pid:  # it died before we asked
+            os._exit(1)
+    yield

@@ -1,0 +1,137 @@
+"""Warehouse: dimensions and facts, each made by the one SELECT of the same name in `sql/`.
+
+A SELECT that names `:<table>_since` can be asked for changed rows only: those of `staging.<table>` whose `_build` is
+above the build consumed last time (0 asks for everything). Keys are hashes of natural keys, so facts look nothing up.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import luigi
+from luigi.util import requires
+from sqlalchemy import text
+
+from pipeline.config import PROJECT
+from pipeline.staging import StagedCourses, StagedEnrollments, StagedProgress, StagedTickets
+from pipeline.step import Build, Built, Step
+from targets.table import apply_difference, columns_of, is_empty
+
+SINCE = re.compile(r":(\w+)_since\b")
+
+
+class SqlStep(Step):
+    """A table made by one SELECT. key: the columns that name a row."""
+
+    key: tuple[str, ...]
+
+    @property
+    def recipe(self) -> tuple[str, ...]:  # type: ignore[override]
+        return (f"pipeline/sql/{self.target.split('.')[1]}.sql",)
+
+    def parameters(self, build: Build) -> dict[str, Any]:
+        return {key: getattr(build.state.settings, key) for key in self.options}
+
+    def build(self, build: Build) -> Built:
+        db = build.db
+        select = (PROJECT / self.recipe[0]).read_text()
+        tables = set(SINCE.findall(select))
+        incremental = bool(tables) and not build.full
+        since = {f"{name}_since": build.consumed.get(f"staging.{name}", 0) if incremental else 0 for name in tables}
+        values = {**self.parameters(build), **since}
+        columns = columns_of(db, self.target)
+        if is_empty(db, self.target):
+            # No difference to find: straight in, without a temporary copy.
+            names = ", ".join(columns)
+            rows = db.execute(
+                text(f"insert into {self.target} ({names}) select {names} from ({select}) as q"), values
+            ).rowcount
+            return Built(rows, rows)
+        db.execute(text(f"create temp table made on commit drop as {select}"), values)
+        content = [name for name in columns if name not in self.key]
+        difference = apply_difference(db, self.target, "made", key=self.key, content=content, prune=not incremental)
+        rows = int(db.execute(text(f"select count(*) from {self.target}")).scalar_one())
+        return Built(rows, difference.changed, removed=difference.deleted > 0, note="" if incremental else "in full")
+
+
+class DimDate(SqlStep):
+    """One row per day."""
+
+    target, key = "warehouse.dim_date", ("date_key",)
+
+
+@requires(enrollments=StagedEnrollments, progress=StagedProgress, tickets=StagedTickets)
+class DimStudents(SqlStep):
+    """One row per student, inferred members included."""
+
+    target, key = "warehouse.dim_students", ("student_key",)
+
+
+@requires(courses=StagedCourses)
+class DimInstructors(SqlStep):
+    """One row per instructor."""
+
+    target, key = "warehouse.dim_instructors", ("instructor_key",)
+
+
+@requires(enrollments=StagedEnrollments)
+class DimPrograms(SqlStep):
+    """One row per program."""
+
+    target, key = "warehouse.dim_programs", ("program_key",)
+
+
+@requires(courses=StagedCourses, progress=StagedProgress, instructors=DimInstructors)
+class DimCourses(SqlStep):
+    """One row per course, inferred members included."""
+
+    target, key = "warehouse.dim_courses", ("course_key",)
+
+
+@requires(progress=StagedProgress, students=DimStudents, courses=DimCourses, dates=DimDate)
+class FactStudentProgress(SqlStep):
+    """One row per learning event."""
+
+    target, key = "warehouse.fact_student_progress", ("event_id",)
+
+
+@requires(events=FactStudentProgress, progress=StagedProgress)
+class FactCourseProgress(SqlStep):
+    """One row per student and course."""
+
+    target, key = "warehouse.fact_course_progress", ("student_key", "course_key")
+
+
+@requires(enrollments=StagedEnrollments, students=DimStudents, programs=DimPrograms, dates=DimDate)
+class FactEnrollments(SqlStep):
+    """One row per enrolled student."""
+
+    target, key = "warehouse.fact_enrollments", ("student_key",)
+
+
+@requires(tickets=StagedTickets, students=DimStudents, dates=DimDate)
+class FactSupportTickets(SqlStep):
+    """One row per support ticket."""
+
+    target, key = "warehouse.fact_support_tickets", ("ticket_id",)
+
+
+WAREHOUSE: tuple[type[SqlStep], ...] = (
+    DimDate,
+    DimStudents,
+    DimInstructors,
+    DimPrograms,
+    DimCourses,
+    FactStudentProgress,
+    FactCourseProgress,
+    FactEnrollments,
+    FactSupportTickets,
+)
+
+
+class Warehouse(luigi.WrapperTask):
+    """Goal: the star schema."""
+
+    def requires(self) -> list[luigi.Task]:
+        return [step() for step in WAREHOUSE]

@@ -1,0 +1,255 @@
+"""A PostgreSQL database: transactions, locks, and rows in and out by COPY.
+
+Connections are never pooled (NullPool): a pooled connection that crosses a fork answers to the wrong process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import queue
+import threading
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import psycopg2
+import pyarrow as pa
+import pyarrow.csv
+from sqlalchemy import Connection, Engine, create_engine, event, exc, make_url, text
+from sqlalchemy.pool import NullPool
+
+from init_db import migrate, server
+
+T = TypeVar("T")
+
+# A dead client is noticed in half a second, not when its query ends; a hung one loses its transaction, so its locks.
+# Servers on systems that can't watch a socket refuse the first setting: then it stays off.
+SESSION = """
+set timezone = 'UTC';
+set datestyle = 'ISO';
+set idle_in_transaction_session_timeout = '15min';
+do $$ begin
+    perform set_config('client_connection_check_interval', '500ms', false);
+exception when others then null;
+end $$
+"""
+# Losing the last commits in a power cut is safe here: the data and the record that it is done are lost together.
+BULK = "set local synchronous_commit = off; set local work_mem = '96MB'; set local maintenance_work_mem = '256MB'"
+RETRIED = {"40001", "40P01"}  # serialization failure, deadlock
+
+
+class DatabaseError(RuntimeError):
+    """The database can't be used; says where it was looked for and what to do, never a password."""
+
+
+class Database:
+    """One database: a server's URL, or a folder for the embedded server when the URL is empty."""
+
+    def __init__(self, url: str, directory: Path) -> None:
+        self._url, self._directory = url, directory
+
+    def __str__(self) -> str:
+        if self._url:
+            return make_url(self._url).render_as_string(hide_password=True)
+        return f"embedded PostgreSQL in {self._directory}"
+
+    def keywords(self) -> dict[str, Any]:
+        """psycopg2 keywords of the embedded server (started if need be) or of the URL."""
+        if not self._url:
+            return dict(server.start(self._directory))
+        try:
+            url = make_url(self._url)
+            if url.get_backend_name() != "postgresql":
+                raise exc.ArgumentError
+        except (exc.ArgumentError, ValueError):
+            raise DatabaseError(
+                "EDUFLOW_DATABASE is not a PostgreSQL URL (postgresql+psycopg2://user:password@host:5432/name)"
+            ) from None
+        return {
+            **{key: value for key, value in url.translate_connect_args(username="user", database="dbname").items()},
+            **url.query,
+        }
+
+    def connect(self) -> Any:
+        """A new psycopg2 connection; DatabaseError in 10 s when there is no server."""
+        try:
+            return psycopg2.connect(
+                **{
+                    "connect_timeout": 10,
+                    "application_name": "eduflow",
+                    "keepalives_idle": 10,
+                    "keepalives_interval": 5,
+                    "keepalives_count": 3,
+                    "tcp_user_timeout": 30_000,
+                    **self.keywords(),
+                }
+            )
+        except psycopg2.OperationalError as error:
+            reason = str(error).strip().splitlines()[-1]
+            raise DatabaseError(f"Can't use the database {self}: {reason}. Check EDUFLOW_DATABASE (or .env).") from None
+
+    def engine(self) -> Engine:
+        engine = create_engine("postgresql+psycopg2://", creator=self.connect, poolclass=NullPool)
+        event.listen(engine, "connect", _set_session)
+        return engine
+
+    @contextlib.contextmanager
+    def transaction(self, *, bulk: bool = False) -> Iterator[Connection]:
+        """One transaction, READ COMMITTED: committed when the block ends, rolled back when it raises."""
+        with self.engine().begin() as db:
+            if bulk:
+                db.exec_driver_sql(BULK)
+            yield db
+
+    def migrate(self) -> None:
+        with self.transaction() as db:
+            migrate(db)
+
+
+def _set_session(connection: Any, _record: Any) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(SESSION)
+    connection.commit()
+
+
+def lock_key(target: str) -> int:
+    return int.from_bytes(hashlib.sha256(target.encode()).digest()[:8], signed=True)
+
+
+def lock(db: Connection, target: str, inputs: Sequence[str]) -> None:
+    """Take the target's lock exclusively and its inputs' shared, until the transaction ends.
+
+    Always in one order over all names, so that two builders never wait for each other.
+    """
+    for name in sorted({target, *inputs}):
+        kind = "" if name == target else "_shared"
+        db.execute(text(f"select pg_advisory_xact_lock{kind}(:key)"), {"key": lock_key(name)})
+
+
+def is_retryable(error: BaseException) -> bool:
+    """Whether the same transaction may well succeed when tried again: a deadlock, or a connection that broke."""
+    cause = getattr(error, "orig", error)
+    code = getattr(cause, "pgcode", None) or ""
+    return code in RETRIED or code.startswith("08")
+
+
+def ahead(items: Iterable[T], depth: int = 2) -> Iterator[T]:
+    """The same items, made in a thread `depth` ahead of their use: reading, cleaning and writing overlap."""
+    slots: queue.Queue[tuple[str, Any]] = queue.Queue(depth)
+    stop = threading.Event()
+
+    def put(kind: str, value: Any) -> None:
+        while not stop.is_set():
+            with contextlib.suppress(queue.Full):
+                return slots.put((kind, value), timeout=0.1)
+
+    def produce() -> None:
+        try:
+            for item in items:
+                put("item", item)
+                if stop.is_set():
+                    return
+            put("end", None)
+        except BaseException as error:
+            put("error", error)
+        finally:
+            if isinstance(items, Generator):
+                items.close()
+
+    thread = threading.Thread(target=produce, daemon=True)
+    thread.start()
+    try:
+        while True:
+            kind, value = slots.get()
+            if kind == "end":
+                return
+            if kind == "error":
+                raise value
+            yield value
+    finally:
+        stop.set()
+        thread.join()
+
+
+class _Chunks(io.RawIOBase):
+    """A file to read from, made of byte chunks."""
+
+    def __init__(self, chunks: Iterator[pa.Buffer]) -> None:
+        self._chunks, self._rest = chunks, memoryview(b"")
+
+    def read(self, size: int = -1) -> bytes:
+        while not self._rest:
+            chunk = next(self._chunks, None)
+            if chunk is None:
+                return b""
+            self._rest = memoryview(chunk)
+        if size < 0:
+            size = len(self._rest)
+        piece, self._rest = self._rest[:size], self._rest[size:]
+        return bytes(piece)
+
+
+def copy_in(db: Connection, table: str, tables: Iterable[pa.Table]) -> None:
+    """COPY Arrow tables into the columns of the same names. Text is sent as it is; null is NULL, '' stays ''."""
+    tables = iter(tables)
+    first = next(tables, None)
+    if first is None:
+        return
+
+    def encoded() -> Iterator[pa.Buffer]:
+        yield _encode(first)
+        yield from map(_encode, tables)
+
+    columns = ", ".join(f'"{name}"' for name in first.column_names)
+    chunks = ahead(encoded())
+    try:
+        with raw_cursor(db) as cursor:
+            cursor.copy_expert(f"copy {table} ({columns}) from stdin (format csv)", _Chunks(chunks), size=1 << 18)
+    finally:
+        chunks.close()  # type: ignore[attr-defined]
+
+
+def _encode(table: pa.Table) -> pa.Buffer:
+    sink = pa.BufferOutputStream()
+    # Strings are always quoted, so that COPY takes an unquoted nothing for NULL and "" for the empty text.
+    options = pa.csv.WriteOptions(include_header=False, quoting_style="needed")
+    pa.csv.write_csv(table, sink, options)
+    return sink.getvalue()
+
+
+def copy_out(db: Connection, query: str, parameters: dict[str, Any], types: dict[str, pa.DataType]) -> pa.Table:
+    """The rows of a query by COPY, as one Arrow table of the given column types."""
+    buffer = io.BytesIO()
+    with raw_cursor(db) as cursor:
+        cursor.copy_expert(cursor.mogrify(f"copy ({query}) to stdout (format csv)", parameters).decode(), buffer)
+    if not buffer.tell():
+        return pa.schema(list(types.items())).empty_table()
+    buffer.seek(0)
+    return pa.csv.read_csv(
+        buffer,
+        read_options=pa.csv.ReadOptions(column_names=list(types)),
+        parse_options=pa.csv.ParseOptions(newlines_in_values=True),
+        convert_options=pa.csv.ConvertOptions(
+            column_types=types, strings_can_be_null=True, quoted_strings_can_be_null=False, null_values=[""]
+        ),
+    )
+
+
+@contextlib.contextmanager
+def raw_cursor(db: Connection) -> Iterator[Any]:
+    """psycopg2's own cursor, inside the connection's transaction."""
+    driver: Any = db.connection.driver_connection
+    with driver.cursor() as cursor:
+        yield cursor
+
+
+def retrying(work: Callable[[], T], attempts: int = 3) -> T:
+    for _ in range(attempts - 1):
+        try:
+            return work()
+        except Exception as error:
+            if not is_retryable(error):
+                raise
+    return work()

@@ -1,0 +1,57 @@
+"""Parts: name -> digest of everything a target is made from. Equal parts, equal target."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+Parts = dict[str, str]
+
+
+def digest(value: Any) -> str:
+    """Digest of a plain value: dataclasses, tuples, dates and the JSON types; equal values, equal digests."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        value = dataclasses.asdict(value)
+    return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
+
+
+@lru_cache(maxsize=None)
+def _source_digest(path: Path, _mtime_ns: int, _size: int) -> str:
+    source = path.read_bytes()
+    if path.suffix == ".py":  # comments and layout change no result
+        source = ast.dump(_without_docstrings(ast.parse(source))).encode()
+    return hashlib.sha256(source).hexdigest()
+
+
+def source_digest(path: Path) -> str:
+    """Digest of a recipe: a Python file by its syntax tree, any other file by its bytes."""
+    stat = path.stat()
+    return _source_digest(path, stat.st_mtime_ns, stat.st_size)
+
+
+def _without_docstrings(tree: ast.Module) -> ast.Module:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:]
+    return tree
+
+
+def file_digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def fingerprint(parts: Mapping[str, str]) -> str:
+    return digest(dict(parts))
+
+
+def differences(recorded: Mapping[str, str], current: Mapping[str, str]) -> list[str]:
+    """Names of the parts that differ, are new or are gone, in a fixed order."""
+    names = [name for name in current if recorded.get(name) != current[name]]
+    return names + [f"{name} (no longer a part)" for name in recorded if name not in current]

@@ -1,0 +1,116 @@
+"""The one primitive that writes derived tables: only the difference, in the caller's transaction.
+
+Readers see the old rows or the new ones, never a half or an empty table; rows that did not change cost no write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, text
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Rows written: `updated` changed their content, `refreshed` only their provenance."""
+
+    inserted: int = 0
+    updated: int = 0
+    refreshed: int = 0
+    deleted: int = 0
+
+    @property
+    def changed(self) -> int:
+        return self.inserted + self.updated + self.deleted
+
+
+def is_empty(db: Connection, table: str) -> bool:
+    return not db.execute(text(f"select exists (select from {table})")).scalar()
+
+
+def columns_of(db: Connection, relation: str) -> list[str]:
+    """Column names of a table, in order, without generated ones."""
+    query = """
+        select attname from pg_attribute
+        where attrelid = to_regclass(:relation) and attnum > 0 and not attisdropped and attgenerated = ''
+        order by attnum
+    """
+    return list(db.execute(text(query), {"relation": relation}).scalars())
+
+
+def apply_difference(
+    db: Connection,
+    table: str,
+    source: str,
+    *,
+    key: Sequence[str],
+    content: Sequence[str],
+    provenance: Sequence[str] = (),
+    build: int | None = None,
+    prune: bool,
+) -> Difference:
+    """Make `table` equal to `source` (one row per key): delete, update and insert only what differs.
+
+    prune       delete the rows that `source` lacks; without it `source` holds changed keys only
+    provenance  columns refreshed without counting as a change of content
+    build       when given, `_build` of each row whose content changed
+    """
+    stamp = ("_build",) if build is not None else ()
+    columns = [*key, *content, *provenance]
+    values = [*(f"n.{name}" for name in columns), *(":build" for _ in stamp)]
+    insert = f"insert into {table} ({_list([*columns, *stamp])}) select {', '.join(values)} from {source} as n"
+    if is_empty(db, table):
+        return Difference(inserted=_rows(db, insert, build))
+    same_key = " and ".join(f"t.{name} = n.{name}" for name in key)
+    deleted = (
+        _rows(db, f"delete from {table} as t where not exists (select from {source} as n where {same_key})")
+        if prune
+        else 0
+    )
+    updated, refreshed = _update(db, table, source, same_key, content, provenance, build)
+    inserted = _rows(db, f"{insert} where not exists (select from {table} as t where {same_key})", build)
+    return Difference(inserted, updated, refreshed, deleted)
+
+
+def _update(
+    db: Connection,
+    table: str,
+    source: str,
+    same_key: str,
+    content: Sequence[str],
+    provenance: Sequence[str],
+    build: int | None,
+) -> tuple[int, int]:
+    """(rows whose content changed, rows whose provenance alone did)."""
+    if not content:
+        return 0, 0
+    differs = _differs(content)
+    sets = [f"{name} = n.{name}" for name in (*content, *provenance)]
+    if build is not None:
+        sets.append(f"_build = case when {differs} then :build else t._build end")
+    changed = "t._build = :build" if build is not None else "true"
+    row = db.execute(
+        text(f"""
+            with written as (
+                update {table} as t set {", ".join(sets)} from {source} as n
+                where {same_key} and {_differs([*content, *provenance])}
+                returning {changed} as changed
+            )
+            select count(*) filter (where changed), count(*) filter (where not changed) from written
+        """),
+        {"build": build} if build is not None else {},
+    ).one()
+    return row[0], row[1]
+
+
+def _differs(columns: Sequence[str]) -> str:
+    return f"({_list(columns, 't.')}) is distinct from ({_list(columns, 'n.')})"
+
+
+def _list(names: Sequence[str], prefix: str = "") -> str:
+    return ", ".join(prefix + name for name in names)
+
+
+def _rows(db: Connection, statement: str, build: int | None = None) -> int:
+    return db.execute(text(statement), {"build": build} if ":build" in statement else {}).rowcount
