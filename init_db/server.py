@@ -174,6 +174,8 @@ def _bring_up(directory: Path, lock: int) -> tuple[dict[str, str], subprocess.Po
 def _initdb(directory: Path, binaries: Path, run: dict[str, Any], lock: int) -> None:
     """Make the cluster aside, then rename it: a killed initdb leaves a folder that looks like one and never starts."""
     new, log = _beside(directory, ".new"), _beside(directory, ".log")
+    if directory.exists() and any(directory.iterdir()):
+        raise ServerError(f"{directory} is no PostgreSQL cluster, yet not empty; move it, or {ELSEWHERE}")
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir(0o700)
     _give(new, run)
@@ -185,16 +187,11 @@ def _initdb(directory: Path, binaries: Path, run: dict[str, Any], lock: int) -> 
     )
     command = [str(binaries / "initdb"), "-D", str(new), *options.split()]
     if subprocess.run(command, pass_fds=[lock], **run).returncode:
-        raise ServerError(f"initdb failed: {_complaint(log, begin)}; see {log}, or {ELSEWHERE}")
+        raise ServerError(f"initdb failed: {_complaint(_read(log, begin))}; see {log}, or {ELSEWHERE}")
     conf = _open(new / "postgresql.conf", os.O_APPEND)
     os.write(conf, b"\ninclude 'eduflow.conf'\n")
     os.close(conf)
-    try:
-        new.rename(directory)
-    except OSError as error:
-        raise ServerError(
-            f"{directory} is in the way and holds no PostgreSQL cluster ({error.strerror}); move it, or {ELSEWHERE}"
-        ) from error
+    new.rename(directory)
     folder = os.open(directory.parent, os.O_RDONLY)
     os.fsync(folder)  # else a power cut could undo the rename and keep what was committed after it
     os.close(folder)
@@ -229,9 +226,9 @@ def _serve(directory: Path, binaries: Path, run: dict[str, Any], keywords: dict[
         while refusal := _refusal(keywords):
             gone, answered = server.poll() is not None, "FATAL" in refusal
             if gone and not answered:
-                complaint = _complaint(log, begin)
-                if "lock file" not in complaint and "still in use" not in complaint:
-                    raise ServerError(f"the embedded server failed: {complaint}; see {log}, or {ELSEWHERE}")
+                written = _read(log, begin)  # the last words of an orphan may be among them
+                if "lock file" not in written and "still in use" not in written:
+                    raise ServerError(f"the embedded server failed: {_complaint(written)}; see {log}, or {ELSEWHERE}")
                 time.sleep(0.2)
                 if not _postmaster(directory):  # a killed server's pid, now another program's
                     (directory / "postmaster.pid").unlink(missing_ok=True)
@@ -240,7 +237,7 @@ def _serve(directory: Path, binaries: Path, run: dict[str, Any], keywords: dict[
                 server = subprocess.Popen(command, **run)
             busy = "the database system is" in refusal  # starting up, shutting down, in recovery mode
             if time.monotonic() - since > (RECOVERY if busy or not (gone or answered) else PATIENCE):
-                said = refusal.strip().splitlines()[-1] if answered else _complaint(log, begin)
+                said = refusal.strip().splitlines()[-1] if answered else _complaint(_read(log, begin))
                 pid = f"end process {_postmaster(directory) or 'postgres'} and run again"
                 raise ServerError(f"the embedded server does not answer: {said}; {pid}, or see {log}")
             time.sleep(0.01)
@@ -351,10 +348,14 @@ def _locked(path: Path, how: int) -> int:
     return file
 
 
-def _complaint(log: Path, begin: int) -> str:
-    """The sentence in the log that says what went wrong."""
+def _read(log: Path, begin: int) -> str:
     with log.open("rb") as file:
         file.seek(begin)
-        lines = [line.strip() for line in file.read().decode(errors="replace").splitlines() if line.strip()]
+        return file.read().decode(errors="replace")
+
+
+def _complaint(written: str) -> str:
+    """The sentence in the log that says what went wrong."""
+    lines = written.strip().splitlines() or ["it said nothing"]
     telling = [line for line in lines if "FATAL" in line or "PANIC" in line or "error:" in line]
-    return (telling or lines or ["it said nothing"])[-1]
+    return (telling or lines)[-1]

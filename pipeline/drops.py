@@ -129,7 +129,7 @@ def _walk(folder: Path) -> Iterable[tuple[Path, str]]:
     for parent, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in names:
-            if not name.startswith((".", "~$")):
+            if not name.startswith((".", "~$", "README")):
                 absolute = Path(parent, name)
                 yield absolute, str(absolute.relative_to(folder))
 

@@ -14,7 +14,7 @@ from pipeline import contracts, sources
 from pipeline.config import PROJECT, Settings
 from pipeline.contracts import Dataset
 from pipeline.drops import Arrival, Arrivals, File, arrivals, shown
-from pipeline.step import Build, Built, DataFolder, State, Step, UserError, log, look
+from pipeline.step import Build, Built, DataFolder, Progress, State, Step, UserError, log, look
 from targets import parts as digests
 from targets.database import copy_in
 from targets.parts import Parts
@@ -81,7 +81,9 @@ def _copy(db: Connection, options: Settings, dataset: Dataset, arrival: Arrival)
         drop_id = _record(db, dataset, options, arrival, status="landed")
 
         def tables() -> Iterator[pa.Table]:
+            progress = Progress(f"landing {shown(file.path)}")
             for batch in source.batches():
+                progress.add(len(batch))
                 yield batch.add_column(0, "_drop_id", pa.repeat(pa.scalar(drop_id), len(batch)))
 
         copy_in(db, f"raw.{dataset.name}", tables())

@@ -73,7 +73,7 @@ class Cities:
         states: dict[str, set[str]] = {}
         for city, state, _, aliases in rows:
             states.setdefault(city, set()).update([state] if state else [])
-            for alias in aliases or ():
+            for alias in filter(_fold, aliases or ()):
                 spellings.setdefault(_fold(alias), set()).add(city)
         spellings.update({_fold(city): {city} for city, *_ in rows})
         codes = {_fold(code): state for _, state, code, _ in rows if state and code}
@@ -141,10 +141,10 @@ class Cleaned(NamedTuple):
 def student_id(text: str, column: Column, context: Context) -> Cell:
     """stu-002 -> STU002, s-0871 -> S0871, 7 -> STU007; letters then digits, ASCII, or the row is rejected."""
     if any(not char.isascii() and (char.isalnum() or unicodedata.category(char)[0] == "M") for char in text):
-        return Cell(None, f"{column.flag_prefix}_invalid")
+        return _invalid(column)
     parts = re.fullmatch("([A-Z]*)([0-9]+)", re.sub("[^A-Z0-9]", "", text.upper()))
     if not parts:
-        return Cell(None, f"{column.flag_prefix}_invalid")
+        return _invalid(column)
     return Cell((parts[1] or "STU") + parts[2].rjust(3, "0"))
 
 
@@ -152,7 +152,7 @@ def key(text: str, column: Column, context: Context) -> Cell:
     """' crs001 ' -> CRS001 (case upper); an id must be printable ASCII, a proper name printable; else rejected."""
     text = _cased(text if column.ascii else _squeezed(text), column.case)
     if not text.isprintable() or (column.ascii and not text.isascii()):
-        return Cell(None, f"{column.flag_prefix}_invalid")
+        return _invalid(column)
     return Cell(text)
 
 
@@ -167,17 +167,18 @@ def email(text: str, column: Column, context: Context) -> Cell:
     """Jane@Example.ORG -> jane@example.org; jane@example (no dotted domain) -> NULL, flagged."""
     text = _lower(text)
     ok = len(text) <= 254 and text.isprintable() and _EMAIL.fullmatch(text)
-    return Cell(text) if ok else Cell(None, f"{column.flag_prefix}_invalid")
+    return Cell(text) if ok else _invalid(column)
 
 
 def phone(text: str, column: Column, context: Context) -> Cell:
     """'98765 43210' and +91-9876543210 -> +91-9876543210; any other number of digits -> NULL, flagged."""
-    digits = "".join(str(int(digit)) for digit in re.findall(r"\d", text))
+    digits = re.sub(r"\D", "", text)
+    digits = digits if digits.isascii() else "".join(str(int(digit)) for digit in digits)
     code, length = context.phone_country_code, context.phone_digits
     if len(digits) == len(code) + length and digits.startswith(code):
         digits = digits[len(code) :]
     if len(digits) != length or _SCIENTIFIC.search(text):
-        return Cell(None, f"{column.flag_prefix}_invalid")
+        return _invalid(column)
     return Cell(f"+{code}-{digits}")
 
 
@@ -186,7 +187,7 @@ def date(text: str, column: Column, context: Context) -> Cell:
     -> NULL, flagged."""
     value = _date(text, context.drop_date)
     if value is None:
-        return Cell(None, f"{column.flag_prefix}_invalid")
+        return _invalid(column)
     if not EARLIEST <= value <= context.drop_date:
         return Cell(None, f"{column.flag_prefix}_out_of_range")
     return Cell(value)
@@ -196,7 +197,7 @@ def timestamp(text: str, column: Column, context: Context) -> Cell:
     """2024-02-01T10:30:00+05:30 -> 2024-02-01T05:00:00Z; without an offset it is UTC; same range as a date."""
     value = _timestamp(text)
     if value is None:
-        return Cell(None, f"{column.flag_prefix}_invalid")
+        return _invalid(column)
     if not EARLIEST <= value.date() <= context.drop_date:
         return Cell(None, f"{column.flag_prefix}_out_of_range")
     return Cell(value)
@@ -227,10 +228,10 @@ def number(text: str, column: Column, context: Context) -> Cell:
     """'₹50,000' -> 50000.00, -5 -> 5.00 flagged negative, 1.005 -> 1.01; 1e400, NaN, 0x10, 1_000 -> NULL, flagged."""
     value = _decimal(_CURRENCY.sub(r"\1", text.replace(_MINUS, "-")))
     if value is None:
-        return Cell(None, f"{column.flag_prefix}_invalid")
+        return _invalid(column)
     rounded = _rounded(value.copy_abs(), column.scale)
     if rounded >= (Decimal(10) ** (14 - column.scale) if column.scale else 2**63):
-        return Cell(None, f"{column.flag_prefix}_invalid")
+        return _invalid(column)
     code = f"{column.flag_prefix}_negative" if value < 0 else ""
     return Cell(rounded if column.scale else int(rounded), code)
 
@@ -239,7 +240,7 @@ def percent(text: str, column: Column, context: Context) -> Cell:
     """85.5 and 85.5% -> 85.50; 150 -> 100.00 and -15 -> 0.00, flagged capped; NaN, inf -> NULL, flagged invalid."""
     value = _decimal(text.replace(_MINUS, "-").removesuffix("%").rstrip()) if "," not in text else None
     if value is None:
-        return Cell(None, f"{column.flag_prefix}_invalid")
+        return _invalid(column)
     kept = min(max(value, Decimal(0)), Decimal(100))
     return Cell(_rounded(kept, 2), "" if kept == value else f"{column.flag_prefix}_capped")
 
@@ -249,7 +250,7 @@ def boolean(text: str, column: Column, context: Context) -> Cell:
     word = text.lower()
     if word in {"true", "yes", "y", "t", "1"}:
         return Cell(True)
-    return Cell(False) if word in {"false", "no", "n", "f", "0"} else Cell(None, f"{column.flag_prefix}_invalid")
+    return Cell(False) if word in {"false", "no", "n", "f", "0"} else _invalid(column)
 
 
 def code(text: str, column: Column, context: Context) -> Cell:
@@ -280,6 +281,10 @@ RULES: dict[str, Rule] = {
         *(number, percent, boolean, code, text, aliases),
     )
 }
+
+
+def _invalid(column: Column) -> Cell:
+    return Cell(None, f"{column.flag_prefix}_invalid")
 
 
 def judge(raw: str | None, column: Column, context: Context) -> Cell:
@@ -382,12 +387,9 @@ _CURRENCY = re.compile(rf"^([+-]?)\s*(?:{_SIGNS})\s*|\s*(?:{_SIGNS}|/-)$", re.I)
 _DECIMAL = re.compile(
     r"[+-]?(?:[0-9]+|[0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,2}(?:,[0-9]{2})*,[0-9]{3})(?:\.[0-9]+)?|[+-]?\.[0-9]+"
 )
-_MONTH_NAMES = re.findall(
-    "[a-z]+", "january february march april may june july august september october november december"
-)
-_MONTHS = {word: number for number, month in enumerate(_MONTH_NAMES, start=1) for word in (month, month[:3])} | {
-    "sept": 9
-}
+_NAMES = "january february march april may june july august september october november december"
+_MONTHS = {"sept": 9}
+_MONTHS |= {word: place for place, name in enumerate(_NAMES.split(), 1) for word in (name, name[:3])}
 _D, _M, _Y = "(?P<day>[0-9]{1,2})", "(?P<month>[0-9]{1,2})", "(?P<year>[0-9]{4})"
 _WORD = "(?P<month>[a-z]{3,9})"
 _CLOCK = (
@@ -526,9 +528,7 @@ def _clean_texts(texts: pa.Array, column: Column, context: Context) -> _Part:
     codes = ["", *dict.fromkeys(cell.code for cell in cells if cell.code)]
     code, changed, rows = np.zeros(len(texts), np.uint8), np.zeros(len(texts), bool), np.flatnonzero(dirty)
     code[rows] = np.array([codes.index(cell.code) for cell in cells], np.uint8)[which]
-    changed[rows] = np.array([_changed(raw, cell, column) for raw, cell in zip(places, cells, strict=True)], bool)[
-        which
-    ]
+    changed[rows] = np.array([differs(raw, cell, column) for raw, cell in zip(places, cells, strict=True)], bool)[which]
     for place, array in enumerate(arrays):
         values = [cell.value[place] if column.rule == "name" else cell.value for cell in cells]
         arrays[place] = pc.replace_with_mask(array, dirty, pa.array(values, array.type).take(pa.array(which)))
@@ -568,7 +568,7 @@ def _arrow_type(kind: str) -> pa.DataType:
     }.get(kind, pa.string())
 
 
-def _changed(raw: str | None, cell: Cell, column: Column) -> bool:
+def differs(raw: str | None, cell: Cell, column: Column) -> bool:
     """Whether the value says something else than the text: 50,000 does, 50000 for 50000.00 does not."""
     value = cell.value[0] if column.rule == "name" else cell.value
     blank = _known(raw, column.rule) is None
@@ -582,7 +582,7 @@ def _changed(raw: str | None, cell: Cell, column: Column) -> bool:
         case int() | Decimal():
             return not re.fullmatch(r"[0-9]+(\.[0-9]+)?", raw) or Decimal(raw) != value
         case dt.datetime():
-            return raw != re.sub(r"(\.[0-9]*?)0*$", r"\1", value.isoformat()[:26]).rstrip(".") + "Z"
+            return raw[:19] != value.isoformat()[:19] or raw[-1] != "Z"
         case dt.date():  # a date cell of a spreadsheet says midnight
             return raw[:10] != value.isoformat() or not set(raw[10:]) <= set("T :0.Z")
     return bool(raw != value)

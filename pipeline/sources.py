@@ -5,9 +5,9 @@ field count is wrong is kept whole in `_record`. What cannot be told apart safel
 never closes, a missing column) refuses the file with a SourceError that says where and what to do.
 
 A text file is read twice in blocks. The first pass only decides the encoding, so that one file never mixes two;
-the second hashes, cuts at line ends and parses. pyarrow parses each block as a whole (about 300 MB/s). It knows
-records, not lines: a record is one line plus the line ends inside its values, so line numbers are a running sum.
-A line ends with \\n, \\r\\n or \\r.
+the second hashes, cuts at line ends and parses. pyarrow parses each block as a whole (both passes: 300 MB/s). It
+knows records, not lines: a record takes one line plus the line ends inside its values, so line numbers are a running
+sum, and there is no second, slower parser to disagree with. A line ends with \\n, \\r\\n or \\r.
 """
 
 from __future__ import annotations
@@ -87,6 +87,7 @@ class Source:
         for table in self._tables():
             self.rows += len(table)
             yield table
+        self.close()
 
     def _tables(self) -> Iterator[pa.Table]:
         raise NotImplementedError
@@ -177,14 +178,16 @@ class _Text(Source):
 
     def _decide_encoding(self, fallback: str) -> str:
         """The one encoding of the whole file: by BOM, else UTF-8 if all of it is, else the fallback."""
-        with self._open(self.path.open("rb")) as file:
-            head = self._read(file, 4)
+        with self.path.open("rb") as raw:
+            head = self._read(self._unpacked(raw), 4)
         if head.startswith((b"\xff\xfe", b"\xfe\xff")):
             return "utf-16"
+        if head.startswith(codecs.BOM_UTF8):  # it says what it is: one bad byte is damage, not another encoding
+            fallback = ""
         for encoding in ("utf-8", fallback):
             try:
-                with self._open(self.path.open("rb")) as file:
-                    for _ in self._decoded(file, encoding):
+                with self.path.open("rb") as raw:
+                    for _ in self._decoded(self._unpacked(raw), encoding):
                         pass
                 return encoding
             except SourceError as error:
@@ -192,7 +195,7 @@ class _Text(Source):
                     raise
         raise AssertionError("unreachable: the fallback either decodes or raises")
 
-    def _open(self, raw: BinaryIO | io.BufferedReader) -> Any:
+    def _unpacked(self, raw: BinaryIO | io.BufferedReader) -> Any:
         return gzip.GzipFile(fileobj=raw) if self._zipped else raw
 
     def _read(self, file: Any, size: int) -> bytes:
@@ -211,7 +214,7 @@ class _Text(Source):
             try:
                 text = decoder.decode(raw, not raw)
             except UnicodeDecodeError as error:
-                if encoding != "utf-16" and (nul := raw.find(b"\0")) >= 0:  # the more telling fault
+                if not encoding.startswith("utf-16") and (nul := raw.find(b"\0")) >= 0:  # the more telling fault
                     raise self._nul(line + _newlines(held + raw[:nul])) from None
                 line += _newlines(held + error.object[: error.start].decode(error.encoding, "replace").encode())
                 raise self._undecodable(encoding, line, fed - len(error.object) + error.start) from None
@@ -234,7 +237,7 @@ class _Text(Source):
         return self._error("nul_byte", what, line)
 
     def _pieces(self) -> Iterator[tuple[int, bytes]]:
-        yield from self._decoded(self._open(self._raw), self.encoding)
+        yield from self._decoded(self._unpacked(self._raw), self.encoding)
         while self._raw.read(1 << 20):  # every byte is hashed, also those behind the last gzip member
             pass
 
@@ -289,8 +292,9 @@ class _Csv(_Text):
         if not head:
             raise self._error("empty_file", "the file is empty (no header line); send it again")
         lines = head.splitlines(keepends=True)
-        blank = next(i for i, text in enumerate(lines) if text.strip())
-        return line + blank, b"".join(lines[blank:])
+        skip = next(i for i, text in enumerate(lines) if text.strip())
+        skip += re.fullmatch(rb'"?sep=."?\s*', lines[skip]) is not None  # Excel's own hint about the delimiter
+        return line + skip, b"".join(lines[skip:])
 
     def _read_header(self, head: bytes) -> int:
         """Choose the delimiter that gives the most contract columns; the number of bytes the header takes."""
@@ -300,7 +304,7 @@ class _Csv(_Text):
         for delimiter in DELIMITERS:
             reader = csv.reader((text.decode() for text in lines), delimiter=delimiter, strict=True)
             try:
-                names = next(reader)
+                names = next(reader, [])
             except csv.Error:
                 unclosed = True
                 continue
@@ -383,7 +387,7 @@ class _Csv(_Text):
         while position < len(block):
             match = self._sound.match(block, position)
             if match is None:
-                raise self._unclosed(block[position:], line + _newlines(block[:position]), "cleanly")
+                raise self._unclosed(block[position:], line + _newlines(block[:position]), "before the next one")
             position = match.end()
 
     def _unclosed(self, text: bytes, line: int, until: str) -> SourceError:
@@ -431,14 +435,15 @@ class _Json(_Text):
             parse_float=_Number, parse_int=_Number, parse_constant=_Number, strict=False, object_pairs_hook=_Pairs
         )
         self._places = {column: i for i, column in enumerate(dataset.column_names)}
-        self._columns: dict[str, str | None] = {}  # flattened key -> contract column
+        self._keys: dict[str, str | None] = {}  # flattened key -> contract column
+        self._layouts: dict[tuple[str, ...], list[tuple[int, str | None]]] = {}
         self._objects = 0
         self._first_fault: tuple[int, int, str] | None = None
         self._array = _suffix(path) == "json" and self._starts_array()
 
     def _starts_array(self) -> bool:
-        with self._open(self.path.open("rb")) as file:
-            for _, piece in self._decoded(file, self.encoding):
+        with self.path.open("rb") as raw:
+            for _, piece in self._decoded(self._unpacked(raw), self.encoding):
                 if piece.strip():
                     return piece.lstrip().startswith(b"[")
         return False
@@ -449,7 +454,10 @@ class _Json(_Text):
         blank = True
         for line, text, value in self._elements() if self._array else self._lines():
             blank = False
-            rows.append(self._row(line, text, value))
+            try:
+                rows.append(self._row(line, text, value))
+            except RecursionError:  # hundreds of objects in one another: no row of ours
+                rows.append(self._row(line, text, None))
             size += len(text)
             if size >= self._block:
                 yield self._rows_table(rows)
@@ -470,39 +478,49 @@ class _Json(_Text):
         if not self._objects:
             line, column, fault = self._first_fault or (1, 1, "no element is an object")
             raise self._error("not_json", f"column {column}: {fault}; the file needs JSON objects", line)
-        self._require(set(self._columns.values()), len(self._columns))
+        self._require(set(self._keys.values()), len(self._keys))
 
     def _row(self, line: int, text: str, value: Any) -> tuple[Any, ...]:
         """(line, contract values..., extra, record); only its text if it is no object or no database can hold it."""
-        width = len(self.dataset.columns)
-        if not isinstance(value, _Pairs):
-            return (line, *[None] * width, None, text)
-        self._objects += 1
-        values: list[str | None] = [None] * width
-        names: dict[str, str] = {}
+        values: list[str | None] = [None] * len(self._places)
         extra: dict[str, str | None] = {}
-        for key, item in _flat(value):
-            column = self._columns.get(key, "")
-            if column == "":
-                column = self._new_key(key, line)
-            if column is None:
-                extra[_unused(key, extra)] = _json_text(item)
-            elif column in names:
-                raise self._repeated(names[column], key, column, line)
+        if not isinstance(value, _Pairs):
+            return (line, *values, None, text)
+        self._objects += 1
+        keys, items = zip(*value, strict=True) if value else ((), ())
+        if _Pairs in map(type, items):
+            keys, items = zip(*_flat(value), strict=True)
+        for (place, name), item in zip(self._layout(keys, line), items, strict=True):
+            item = item if item is None or isinstance(item, str) else _compact(item)
+            if name is None:
+                values[place] = item
             else:
-                names[column] = key
-                values[self._places[column]] = _json_text(item)
-        if "\\u" in text and not all(_storable(item) for item in (*values, *extra, *extra.values())):
-            return (line, *[None] * width, None, text)
+                extra[name] = item
+        if "\\u" in text and not all(map(_storable, (*values, *extra, *extra.values()))):
+            return (line, *[None] * len(values), None, text)
         return (line, *values, json.dumps(extra, ensure_ascii=False) if extra else None, None)
 
-    def _new_key(self, key: str, line: int) -> str | None:
-        column = self._columns[key] = self._column(key)
-        if len(self._columns) > MAX_COLUMNS:
+    def _layout(self, keys: tuple[str, ...], line: int) -> list[tuple[int, str | None]]:
+        """For each key of an object: (place of its contract column, None) or (-1, name in `_extra`)."""
+        if keys in self._layouts:
+            return self._layouts[keys]
+        names: dict[str, str] = {}
+        layout: list[tuple[int, str | None]] = []
+        for key in keys:
+            column = self._column(key)
+            if column in names:
+                raise self._repeated(names[column], key, column, line)
+            if column:
+                names[column] = key
+            elif key not in self._keys and _storable(key):
+                self._note_extra([key])
+            self._keys[key] = column
+            layout.append((self._places[column], None) if column else (-1, _unused(key, [n for _, n in layout if n])))
+        if len(self._keys) > MAX_COLUMNS:
             raise self._error("too_many_columns", f"more than {MAX_COLUMNS} different keys", line)
-        if column is None:
-            self._note_extra([key])
-        return column
+        if len(self._layouts) < 1000:  # real files have a handful
+            self._layouts[keys] = layout
+        return layout
 
     def _lines(self) -> Iterator[tuple[int, str, Any]]:
         for start, _, block in self._blocks():
@@ -610,19 +628,19 @@ class _Sheet(Source):
         content = path.read_bytes()
         self._sha.update(content)
         self._check_zip(content)
-        self._rows = self._read(content)
-        self._start = next((i for i, row in enumerate(self._rows) if any(row)), None)
-        if self._start is None:
+        # calamine leaves out empty columns before the first used one, but counts empty rows
+        self._rows = enumerate(self._read(content), 1)
+        line, names = next(((line, row) for line, row in self._rows if any(row)), (0, []))
+        if not line:
             raise self._error("empty_file", "the first sheet is empty; send the file again")
-        self._width = max(max((i for i, cell in enumerate(row, 1) if cell != ""), default=0) for row in self._rows)
-        self._match([_cell_text(cell) for cell in self._rows[self._start][: self._width]], self._start + 1)
+        self._match(names, line)
 
     def _check_zip(self, content: bytes) -> None:
         if not content:
             raise self._error("empty_file", "the file is empty (0 bytes); send it again")
         try:
             size = sum(entry.file_size for entry in zipfile.ZipFile(io.BytesIO(content)).infolist())
-        except zipfile.BadZipFile:
+        except (zipfile.BadZipFile, NotImplementedError):  # the latter: a zip version nobody knows
             what = FOREIGN.get(content[:4], "not an Excel workbook, or damaged")
             remedy = "save it as .xlsx, or if it is text rename it to .csv"
             raise self._error("not_xlsx", f"is {what}; {remedy}") from None
@@ -630,28 +648,28 @@ class _Sheet(Source):
             what = f"the workbook unpacks to {size // 1_000_000} MB; export the sheet as .csv"
             raise self._error("too_large_workbook", what)
 
-    def _read(self, content: bytes) -> list[list[Any]]:
+    def _read(self, content: bytes) -> Iterator[list[str]]:
         from python_calamine import CalamineError, CalamineWorkbook  # 20 ms, and most files are text
 
         try:
-            book = CalamineWorkbook.from_filelike(io.BytesIO(content))
-            return book.get_sheet_by_index(0).to_python(skip_empty_area=False)
-        except (CalamineError, IndexError, zipfile.BadZipFile) as error:
+            sheet = CalamineWorkbook.from_filelike(io.BytesIO(content)).get_sheet_by_index(0)
+            return ([_cell_text(cell) for cell in row] for row in sheet.iter_rows())
+        except (CalamineError, IndexError) as error:
             what = f"the workbook cannot be read ({type(error).__name__}); save it again as .xlsx, or export .csv"
             raise self._error("not_xlsx", what) from None
 
     def _tables(self) -> Iterator[pa.Table]:
-        first = (self._start or 0) + 1
-        for start in range(first, len(self._rows), self._batch):
-            rows = []
-            for line, cells in enumerate(self._rows[start : start + self._batch], start + 1):
-                values = [_cell_text(cell) for cell in cells[: self._width]]
-                if any("\0" in value for value in values):
-                    raise self._error("nul_byte", "a cell holds a NUL character; remove it", line)
-                if any(values):
-                    rows.append((line, *values))
-            if rows:
+        rows: list[tuple[Any, ...]] = []
+        for line, cells in self._rows:
+            if any("\0" in cell for cell in cells):
+                raise self._error("nul_byte", "a cell holds a NUL character; remove it", line)
+            if any(cells):
+                rows.append((line, *cells))
+            if len(rows) == self._batch:
                 yield self._rows_table(rows)
+                rows = []
+        if rows:
+            yield self._rows_table(rows)
 
     def _rows_table(self, rows: list[tuple[Any, ...]]) -> pa.Table:
         lines, *cells = zip(*rows, strict=True)
@@ -718,7 +736,7 @@ def _is_workbook(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             return "xl/workbook.xml" in archive.namelist()
-    except zipfile.BadZipFile:
+    except (zipfile.BadZipFile, NotImplementedError):  # the latter: a zip version nobody knows
         return False
 
 
@@ -793,12 +811,8 @@ def _flat(pairs: Iterable[tuple[str, Any]], parent: str = "") -> Iterator[tuple[
             yield parent + key, value
 
 
-def _json_text(value: Any) -> str | None:
-    """A JSON value as text: null is None, containers are compact JSON, numbers keep their source text."""
-    return None if value is None else str(value) if isinstance(value, str) else _compact(value)
-
-
 def _compact(value: Any) -> str:
+    """JSON without blanks; a number is its source text."""
     if isinstance(value, _Pairs):
         return "{" + ",".join(f"{_compact(key)}:{_compact(item)}" for key, item in value) + "}"
     if isinstance(value, list):

@@ -20,7 +20,7 @@ from pipeline.config import Settings
 from pipeline.contracts import Dataset
 from pipeline.drops import Drop
 from pipeline.rules import Cities, Context, clean
-from pipeline.step import Build, Built, State, Step
+from pipeline.step import Build, Built, Progress, State, Step
 from targets import parts as digests
 from targets.database import ahead, copy_in, copy_out
 from targets.parts import Parts
@@ -144,6 +144,7 @@ class CleanedTable:
         context = contexts(self.db, self.dataset, options, self.drops)
 
         def tables() -> Iterator[pa.Table]:
+            progress = Progress(f"cleaning {self.target}")
             # A second connection reads ahead: raw is committed and append-only, and one connection can't do both.
             with options.database.transaction() as reader:
                 for drop in self.drops:
@@ -152,6 +153,7 @@ class CleanedTable:
                         for count in counts.itertuples():
                             for kind in KINDS:
                                 self.stats[drop.drop_id, count.column, count.rule, kind] += int(getattr(count, kind))
+                        progress.add(len(rows))
                         table = pa.Table.from_pandas(rows, preserve_index=False)
                         yield table.append_column("_drop_id", pa.repeat(pa.scalar(drop.drop_id), len(table)))
 

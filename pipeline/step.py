@@ -21,7 +21,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import luigi
+import psycopg2
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 
 import init_db
 from pipeline import drops as arrivals_of
@@ -29,7 +31,7 @@ from pipeline.config import PROJECT, Settings, settings
 from pipeline.contracts import Dataset
 from pipeline.drops import Drop, Known, Scan
 from targets import parts as digests
-from targets.database import DatabaseError, lock, retrying
+from targets.database import DatabaseError, complaint, lock, retrying
 from targets.parts import Parts
 from targets.record import Record, read_records, write_record
 
@@ -39,6 +41,10 @@ log = logging.getLogger("luigi-interface.eduflow")
 
 class UserError(Exception):
     """Something a person can put right; its text is the whole story, so no traceback is shown."""
+
+
+class StepError(UserError):
+    """A target could not be made: names it and what the database objects to, never a value."""
 
 
 class _NoTraceback(logging.Filter):
@@ -137,6 +143,19 @@ def ledger(options: Settings | None = None, *, bulk: bool = False) -> Iterator[C
         yield db
 
 
+class Progress:
+    """Says how far a long step is, every few seconds."""
+
+    def __init__(self, what: str, every: float = 5.0) -> None:
+        self.what, self.every, self.rows, self.said = what, every, 0, time.monotonic()
+
+    def add(self, rows: int) -> None:
+        self.rows += rows
+        if time.monotonic() - self.said > self.every:
+            self.said = time.monotonic()
+            log.info("%s: %s rows so far", self.what, f"{self.rows:,}")
+
+
 def prepare(options: Settings) -> None:
     """Make the derived schemas that are missing or whose DDL changed."""
     with ledger(options) as db:
@@ -211,8 +230,7 @@ class Step(luigi.Task):
             return "forgotten" if record.build else "never built"
         if not record.present:
             return "its table is gone"
-        differing = digests.differences(record.parts, self.parts(state))
-        return ", ".join(name for name in differing if not name.startswith("upstream:")) or ", ".join(differing)
+        return digests.named(digests.differences(record.parts, self.parts(state)))
 
     def complete(self) -> bool:
         with ledger() as db:
@@ -221,7 +239,7 @@ class Step(luigi.Task):
     def run(self) -> None:
         options = settings()
         prepare(options)
-        with _failure_recorded(options):
+        with _failure_recorded(self.target, options):
             while not retrying(lambda: self._made(options)):
                 for step in self.steps():
                     if not step.complete():
@@ -280,12 +298,14 @@ class Step(luigi.Task):
 
 
 @contextlib.contextmanager
-def _failure_recorded(options: Settings) -> Iterator[None]:
+def _failure_recorded(target: str, options: Settings) -> Iterator[None]:
     try:
         yield
-    except Exception:
+    except Exception as error:
         with contextlib.suppress(Exception), ledger(options) as db:
             _note_run(db, "failed")
+        if isinstance(error, DBAPIError | psycopg2.Error):
+            raise StepError(f"{target} could not be made: {complaint(error)}") from None
         raise
 
 

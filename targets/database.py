@@ -91,7 +91,10 @@ class Database:
             raise DatabaseError(f"Can't use the database {self}: {reason}. Check EDUFLOW_DATABASE (or .env).") from None
 
     def engine(self) -> Engine:
-        engine = create_engine("postgresql+psycopg2://", creator=self.connect, poolclass=NullPool)
+        # hide_parameters: an error must not carry the values of the row that failed
+        engine = create_engine(
+            "postgresql+psycopg2://", creator=self.connect, poolclass=NullPool, hide_parameters=True
+        )
         event.listen(engine, "connect", _set_session)
         return engine
 
@@ -133,6 +136,20 @@ def is_retryable(error: BaseException) -> bool:
     cause = getattr(error, "orig", error)
     code = getattr(cause, "pgcode", None) or ""
     return code in RETRIED or code.startswith("08")
+
+
+def complaint(error: BaseException) -> str:
+    """What the database objects to, without any value of a row (its own text quotes the failing row)."""
+    cause: Any = getattr(error, "orig", error)
+    diag, code = getattr(cause, "diag", None), getattr(cause, "pgcode", None)
+    if diag is None or code is None:
+        return f"{type(cause).__name__}: the connection to the database broke"
+    said = type(cause).__name__
+    if not code.startswith(("22", "23")):  # data exceptions and constraint violations quote values
+        said = f"{said}: {diag.message_primary}"
+    place = {"table": diag.table_name, "column": diag.column_name, "constraint": diag.constraint_name}
+    where = ", ".join(f"{kind} {name}" for kind, name in place.items() if name)
+    return f"{said} (SQLSTATE {code}{', ' + where if where else ''})"
 
 
 def ahead(items: Iterable[T], depth: int = 2) -> Iterator[T]:

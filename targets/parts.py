@@ -55,3 +55,18 @@ def differences(recorded: Mapping[str, str], current: Mapping[str, str]) -> list
     """Names of the parts that differ, are new or are gone, in a fixed order."""
     names = [name for name in current if recorded.get(name) != current[name]]
     return names + [f"{name} (no longer a part)" for name in recorded if name not in current]
+
+
+def named(differing: list[str]) -> str:
+    """The differing parts as a person reads them: `recipe pipeline/rules.py; upstream staging.stg_courses`."""
+    kinds: dict[str, list[str]] = {}
+    for name in differing:
+        kind, _, what = name.partition(":")
+        kinds.setdefault(kind, []).append(what)
+    if len(kinds) > 1:
+        kinds.pop("upstream", None)  # what changed upstream is said there
+    return "; ".join(f"{kind} {_some(names)}" for kind, names in kinds.items())
+
+
+def _some(names: list[str], most: int = 3) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -1,0 +1,353 @@
+"""The operator's verbs: python -m pipeline run | plan | account | trace | sql | verify | forget | refuse."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import logging
+import os
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import psycopg2
+from sqlalchemy import text
+
+from pipeline.config import ConfigError, Settings, settings
+from pipeline.step import UserError, begin_run, ledger, log, look, run_id
+from targets.database import DatabaseError, raw_cursor
+
+GOALS = ("EduFlow", "Warehouse", "Clean", "Ingest")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m pipeline", description="EduFlow: messy school files in, star schema out."
+    )
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    verb = verbs.add_parser("run", help="build what is not up to date")
+    verb.add_argument("goal", nargs="?", default="EduFlow", help=f"{', '.join(GOALS)} or any task (default EduFlow)")
+    verb.add_argument("--workers", type=int, help="Luigi worker processes")
+    verb.add_argument("--scheduler", metavar="URL", help="a luigid, like http://127.0.0.1:8082 (default: in-process)")
+    verb.set_defaults(do=run)
+    verbs.add_parser("plan", help="what would run, and why; runs nothing").set_defaults(do=plan)
+    verb = verbs.add_parser("account", help="the balance of every drop; of one drop with its rules and rejects")
+    verb.add_argument("drop", nargs="?", type=int)
+    verb.set_defaults(do=account)
+    verb = verbs.add_parser(
+        "trace", help="one record's way: file, line, rules, staging, dimension, facts (shows its values)"
+    )
+    verb.add_argument("kind", choices=("student", "event", "ticket", "course", "city"))
+    verb.add_argument("key")
+    verb.set_defaults(do=trace)
+    verb = verbs.add_parser("sql", help="run a query (read only) and print a table")
+    verb.add_argument("query")
+    verb.add_argument("--csv", action="store_true", help="CSV with a header, for pipes")
+    verb.set_defaults(do=sql)
+    verbs.add_parser("verify", help="recount the data against the ledger; forget what is damaged").set_defaults(
+        do=verify
+    )
+    verb = verbs.add_parser("forget", help="build a target, and what is made from it, again next time")
+    verb.add_argument("target")
+    verb.set_defaults(do=forget)
+    verb = verbs.add_parser("refuse", help="settle a refused drop, or one rejected row of a drop")
+    verb.add_argument("drop", type=int)
+    verb.add_argument("--line", type=int, help="the line of a rejected row")
+    verb.set_defaults(do=refuse)
+    arguments = parser.parse_args(argv)
+    try:
+        return int(arguments.do(arguments, settings()) or 0)
+    except (ConfigError, DatabaseError, UserError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # `| head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+# --- run ------------------------------------------------------------------------------------------------------------
+
+
+def run(arguments: argparse.Namespace, options: Settings) -> int:
+    """Luigi in-process: its exit codes, our lines instead of its log."""
+    from luigi.retcodes import run_with_retcodes
+
+    started = time.perf_counter()
+    _show_progress()
+    begin_run()
+    if not options.data_dir.is_dir():
+        print(f"There is no data folder {options.data_dir}. Create it, or set EDUFLOW_DATA_DIR.", file=sys.stderr)
+        return 20
+    with ledger(options) as db:
+        look(db, options)
+    _set_scheduler(arguments.scheduler)
+    command = ["--module", "pipeline", arguments.goal, "--workers", str(arguments.workers or options.workers)]
+    try:
+        run_with_retcodes(command)
+        code = 0
+    except SystemExit as leave:
+        code = int(leave.code or 0)
+    _finish(options, code, time.perf_counter() - started)
+    return code
+
+
+def _set_scheduler(url: str | None) -> None:
+    from luigi.configuration import get_config
+
+    if url and not url.startswith(("http://", "https://")):
+        raise UserError("--scheduler takes the URL of a luigid, like http://127.0.0.1:8082")
+    get_config().set("core", "no_configure_logging", "true")
+    get_config().set("core", "local_scheduler", "false" if url else "true")
+    if url:
+        get_config().set("core", "scheduler_url", url)
+
+
+def _show_progress() -> None:
+    """Our own lines to standard output, Luigi's only when something is wrong."""
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    log.handlers, log.propagate = [handler], False
+    log.setLevel(logging.INFO)
+    errors = logging.StreamHandler(sys.stderr)
+    errors.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
+    luigi_log = logging.getLogger("luigi-interface")
+    luigi_log.handlers, luigi_log.propagate = [errors], False
+    luigi_log.setLevel(logging.WARNING)
+    logging.getLogger("luigi").setLevel(logging.ERROR)
+
+
+def _finish(options: Settings, code: int, seconds: float) -> None:
+    from pipeline.reports import balance, rebuilt, table_rows
+
+    with ledger(options) as db:
+        built = rebuilt(db, run_id())
+        if code == 0 and built:
+            values = {"run": run_id()}
+            db.execute(
+                text("update etl.runs set status = 'ok', ended_at = clock_timestamp() where run_id = :run"), values
+            )
+        drops = balance(db) if _exists(db, "staging.open_rejects") else []
+        tables = table_rows(db)
+        unmatched = look(db, options).scan.unmatched
+    if code == 0 and not built:
+        print(f"Nothing to do: all {len(tables)} tables are up to date. {seconds:.1f} s")
+        return
+    for path, why in unmatched:
+        print(f"no drop: {path!r}: {why}")
+    print("\nBalance per drop: read = current + superseded + duplicate + rejected")
+    print_table(
+        drops, ("drop_id", "dataset", "drop_date", "status", "read", "current", "superseded", "duplicate", "rejected")
+    )
+    print("\nRows per layer")
+    for layer in dict.fromkeys(name.split(".")[0] for name in tables):
+        of_layer = [f"{name.split('.')[1]} {rows:,}" for name, rows in tables.items() if name.startswith(layer + ".")]
+        print(f"  {layer:10} {', '.join(of_layer)}")
+    ending = "All good" if code == 0 else f"Not all is well (exit code {code})"
+    print(
+        f"\n{ending}: {len(built)} targets built in {seconds:.1f} s. Summary: {options.output_dir / 'run_summary.md'}"
+    )
+
+
+def _exists(db: Any, relation: str) -> bool:
+    return db.execute(text("select to_regclass(:name)"), {"name": relation}).scalar() is not None
+
+
+# --- looking --------------------------------------------------------------------------------------------------------
+
+
+def plan(_arguments: argparse.Namespace, options: Settings) -> int:
+    from pipeline.audit import graph
+    from pipeline.drops import shown, unsettled
+    from pipeline.ingest import RAW
+
+    if not options.data_dir.is_dir():
+        print(f"There is no data folder {options.data_dir}. Create it, or set EDUFLOW_DATA_DIR.", file=sys.stderr)
+        return 20
+    with ledger(options) as db:
+        state = look(db, options)
+        arrivals = [arrival for step in RAW for arrival in step().arrivals(state).new]
+        steps = [(step.target, step.why(state)) for step in graph()]
+        waiting = unsettled(state.drops)
+    for arrival in arrivals:
+        print(f"would land {shown(arrival.file.path)} ({arrival.file.dataset}, drop date {arrival.drop_date})")
+    stale = [{"target": target, "why": why} for target, why in steps if why]
+    print_table(stale, ("target", "why")) if stale else print(
+        f"Nothing to do: all {len(steps)} targets are up to date."
+    )
+    for drop in waiting:
+        print(f"waiting: drop {drop.drop_id} {drop.status}: {drop.reason}")
+    return 0
+
+
+def account(arguments: argparse.Namespace, options: Settings) -> int:
+    from pipeline.reports import balance
+
+    with ledger(options) as db:
+        if not _exists(db, "staging.open_rejects"):
+            raise UserError("Nothing is accounted for yet: python -m pipeline run")
+        drops = balance(db)
+        if arguments.drop is None:
+            print_table(
+                drops,
+                (
+                    "drop_id",
+                    "dataset",
+                    "path",
+                    "drop_date",
+                    "status",
+                    "read",
+                    "current",
+                    "superseded",
+                    "duplicate",
+                    "rejected",
+                    "open_rejects",
+                ),
+            )
+            return 0
+        drop = next((drop for drop in drops if drop["drop_id"] == arguments.drop), None)
+        if drop is None:
+            raise UserError(f"There is no drop {arguments.drop}. python -m pipeline account lists them.")
+        values = {"drop": arguments.drop}
+        stats = db.execute(
+            text("""
+                select "column", rule, changed, flagged, rejected from etl.rule_stats
+                where drop_id = :drop and changed + flagged + rejected > 0 order by 1, 2
+            """),
+            values,
+        )
+        rejects = db.execute(
+            text("""
+                select r.line, r.outcome, array_to_string(r.reasons, ', ') as reasons, r.key,
+                    case when o.line is not null then 'yes' when r.outcome = 'rejected' then 'no' end as open
+                from etl.rejects as r left join staging.open_rejects as o using (drop_id, line)
+                where r.drop_id = :drop order by r.line
+            """),
+            values,
+        )
+        for name, value in drop.items():
+            if value is not None:
+                print(f"{name:13} {value}")
+        print("\nWhat the rules did")
+        print_table([dict(row._mapping) for row in stats], ("column", "rule", "changed", "flagged", "rejected"))
+        print("\nRejected and duplicate rows (original text: etl.rejects, output/rejects)")
+        print_table([dict(row._mapping) for row in rejects], ("line", "outcome", "reasons", "key", "open"))
+    return 0
+
+
+def trace(arguments: argparse.Namespace, options: Settings) -> int:
+    from pipeline.audit import trace_layers, trace_records
+
+    found = False
+    with ledger(options) as db:
+        for record in trace_records(db, look(db, options), arguments.kind, arguments.key):
+            found = True
+            print(f"{record.path} line {record.line} (drop {record.drop_id}, {record.dataset}): {record.outcome}")
+            for column, before, after in record.cells:
+                if before is None and after is None:
+                    continue
+                change = _plain(before) if before == after else f"{_plain(before)} -> {_plain(after)}"
+                print(
+                    f"    {column:22} {change if after is not None or column.startswith('(') else _plain(before) + ' -> NULL'}"
+                )
+            if record.notes:
+                print(f"    flags                  {record.notes}")
+        for table, rows, count in trace_layers(db, arguments.kind, arguments.key):
+            found = found or count > 0
+            print(f"\n{table}: {count} row{'' if count == 1 else 's'}")
+            print_table(rows, tuple(rows[0]) if rows else ())
+    if not found:
+        raise UserError(f"No record of {arguments.kind} {arguments.key!r} in any drop.")
+    return 0
+
+
+def _plain(value: str | None) -> str:
+    return "(none)" if value is None else repr(value)
+
+
+def sql(arguments: argparse.Namespace, options: Settings) -> int:
+    query = arguments.query.strip().rstrip(";")
+    with ledger(options) as db:
+        db.execute(text("set transaction read only"))
+        result = io.StringIO()
+        try:
+            with raw_cursor(db) as cursor:
+                cursor.copy_expert(
+                    f"copy ({query}\n) to stdout (format csv, header)", sys.stdout if arguments.csv else result
+                )
+        except psycopg2.Error as error:
+            message = str(error).strip().splitlines()
+            raise UserError(
+                "\n".join(line for line in message if not line.startswith("LINE") and "^" not in line)
+            ) from None
+    if not arguments.csv:
+        header, *rows = csv.reader(io.StringIO(result.getvalue()))
+        print_table([dict(zip(range(len(header)), row, strict=True)) for row in rows], range(len(header)), header)
+    return 0
+
+
+# --- acting ---------------------------------------------------------------------------------------------------------
+
+
+def verify(_arguments: argparse.Namespace, options: Settings) -> int:
+    from pipeline import audit
+
+    with ledger(options) as db:
+        damage = audit.verify(db, look(db, options))
+    for found in damage:
+        print(f"damaged: {found.what}")
+    print("Forgotten; the next run repairs it." if damage else "Data and ledger agree.")
+    return 1 if damage else 0
+
+
+def forget(arguments: argparse.Namespace, options: Settings) -> int:
+    from pipeline import audit
+
+    with ledger(options) as db:
+        for target in audit.forget_target(db, arguments.target):
+            print(f"forgotten: {target}")
+    return 0
+
+
+def refuse(arguments: argparse.Namespace, options: Settings) -> int:
+    from pipeline import audit
+
+    with ledger(options) as db:
+        if arguments.line is None:
+            print(audit.refuse_drop(db, arguments.drop))
+        else:
+            print(audit.refuse_row(db, arguments.drop, arguments.line))
+    return 0
+
+
+# --- printing -------------------------------------------------------------------------------------------------------
+
+
+def print_table(rows: Iterable[dict[Any, Any]], columns: Iterable[Any], names: Sequence[str] | None = None) -> None:
+    """Rows as aligned text: numbers to the right, at most 60 characters a cell, nothing for null."""
+    from pipeline.drops import shown
+
+    rows, columns = list(rows), list(columns)
+    if not rows:
+        print("  (none)")
+        return
+    header = list(names or map(str, columns))
+    cells = [["" if row[column] is None else shown(str(row[column])) for column in columns] for row in rows]
+    cells = [[cell if len(cell) <= 60 else cell[:59] + "…" for cell in row] for row in cells]
+    widths = [max(map(len, column)) for column in zip(header, *cells, strict=True)]
+    right = [all(_is_number(row[place]) for row in cells) for place in range(len(columns))]
+    for row in [header, ["-" * width for width in widths], *cells]:
+        aligned = [
+            cell.rjust(width) if to_right else cell.ljust(width)
+            for cell, width, to_right in zip(row, widths, right, strict=True)
+        ]
+        print("  " + "  ".join(aligned).rstrip())
+
+
+def _is_number(cell: str) -> bool:
+    return not cell or cell.lstrip("-").replace(".", "", 1).isdigit()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,323 @@
+"""Audit: recount the data against the ledger, follow one record through every layer, settle what waits for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import luigi
+import pandas as pd
+import pyarrow as pa
+from sqlalchemy import Connection, text
+
+from pipeline.contracts import DATASETS, Dataset
+from pipeline.drops import shown
+from pipeline.reports import Artifact, EduFlow
+from pipeline.rules import clean
+from pipeline.staging import contexts
+from pipeline.step import State, Step, UserError, look
+from targets.record import forget
+
+
+def graph() -> list[Step]:
+    """Every step below the root, each after the steps it reads."""
+    found: dict[str, Step] = {}
+
+    def visit(task: luigi.Task) -> None:
+        for upstream in luigi.task.flatten(task.requires()):
+            visit(upstream)
+        if isinstance(task, Step):
+            found.setdefault(task.target, task)
+
+    visit(EduFlow())
+    return list(found.values())
+
+
+def downstream(targets: set[str]) -> list[str]:
+    """These targets and all that is made from them."""
+    hit = set(targets)
+    for step in graph():
+        if any(above.target in hit for above in step.steps()):
+            hit.add(step.target)
+    return [step.target for step in graph() if step.target in hit]
+
+
+def forget_target(db: Connection, target: str) -> list[str]:
+    """Forget a target and what is made from it; return the names. UserError for a name that is no target."""
+    names = [step.target for step in graph()]
+    if target not in names:
+        raise UserError(f"No target {shown(target)}. Targets: {', '.join(names)}")
+    gone = downstream({target})
+    forget(db, gone, "forgotten by hand")
+    return gone
+
+
+# --- verify ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Damage:
+    """A difference between data and ledger. drop: set when raw lost records of that drop."""
+
+    target: str
+    what: str
+    drop: int | None = None
+
+
+# One row of the left must stand for each row of the right: (fact, staged table).
+SAME_ROWS = (
+    ("warehouse.fact_student_progress", "staging.stg_progress"),
+    ("warehouse.fact_enrollments", "staging.stg_enrollments"),
+    ("warehouse.fact_support_tickets", "staging.stg_tickets"),
+)
+
+
+def verify(db: Connection, state: State) -> list[Damage]:
+    """Recount everything; forget the record of each damaged target (and what is made from it); return the damage."""
+    damage = [*_raw_damage(db), *_staged_damage(db), *_table_damage(db, state), *_artifact_damage(state)]
+    for found in damage:
+        if found.drop is not None:
+            _unland(db, found)
+    forget(db, downstream({found.target for found in damage}), "damaged: " + "; ".join(found.what for found in damage))
+    return damage
+
+
+def _raw_damage(db: Connection) -> Iterator[Damage]:
+    for name in DATASETS:
+        query = f"""
+            select d.drop_id, d.path, d.rows, coalesce(r.rows, 0) as found
+            from etl.drops as d
+            left join (select _drop_id, count(*) as rows from raw.{name} group by _drop_id) as r on d.drop_id = r._drop_id
+            where d.dataset = :dataset and d.landed_at is not null and d.rows <> coalesce(r.rows, 0)
+        """
+        for row in db.execute(text(query), {"dataset": name}):
+            what = (
+                f"raw.{name} holds {row.found:,} of the {row.rows:,} records of drop {row.drop_id} ({shown(row.path)})"
+            )
+            yield Damage(f"raw.{name}", what, row.drop_id)
+
+
+def _staged_damage(db: Connection) -> Iterator[Damage]:
+    for dataset in DATASETS.values():
+        table = f"staging.{dataset.table}"
+        if db.execute(text("select to_regclass(:table)"), {"table": table}).scalar() is None:
+            continue
+        query = f"""
+            select d.drop_id, d.current, coalesce(s.rows, 0) as found, d.rejected + d.duplicate as kept,
+                (select count(*) from etl.rejects as r where r.drop_id = d.drop_id) as rejects
+            from etl.drops as d
+            left join (select _drop_id, count(*) as rows from {table} group by _drop_id) as s on d.drop_id = s._drop_id
+            where d.dataset = :dataset and d.status = 'staged'
+        """
+        for row in db.execute(text(query), {"dataset": dataset.name}):
+            if row.found != row.current:
+                yield Damage(
+                    table, f"{table} shows {row.found:,} rows of drop {row.drop_id}, the ledger {row.current:,}"
+                )
+            if row.rejects != row.kept:
+                yield Damage(
+                    table, f"etl.rejects keeps {row.rejects:,} rows of drop {row.drop_id}, the ledger {row.kept:,}"
+                )
+
+
+def _table_damage(db: Connection, state: State) -> Iterator[Damage]:
+    counted: dict[str, int] = {}
+    for step in graph():
+        record = state.record(step.target)
+        if record.fingerprint is None or isinstance(step, Artifact):
+            continue
+        if not record.present:
+            yield Damage(step.target, f"{step.target} is gone")
+            continue
+        rows = int(db.execute(text(f"select count(*) from {step.target}")).scalar_one())
+        counted[step.target] = rows
+        if rows != record.rows:
+            yield Damage(step.target, f"{step.target} has {rows:,} rows, the ledger {record.rows or 0:,}")
+    for fact, source in SAME_ROWS:
+        if fact in counted and source in counted and counted[fact] != counted[source]:
+            yield Damage(fact, f"{fact} has {counted[fact]:,} rows, {source} {counted[source]:,}")
+
+
+def _artifact_damage(state: State) -> Iterator[Damage]:
+    for step in graph():
+        if (
+            isinstance(step, Artifact)
+            and state.record(step.target).fingerprint
+            and step.why(state).startswith("edited")
+        ):
+            yield Damage(step.target, f"{step.target} was edited or deleted by hand")
+
+
+def _unland(db: Connection, damage: Damage) -> None:
+    """Take a damaged drop out of raw, as a refused one that is tried again when its file is still there."""
+    values = {"drop": damage.drop, "reason": f"{damage.what}; it is loaded again when the file is in place"}
+    for statement in (
+        f"delete from {damage.target} where _drop_id = :drop",
+        "delete from etl.rejects where drop_id = :drop",
+        "delete from etl.rule_stats where drop_id = :drop",
+        """
+        update etl.drops set status = 'refused', reason = :reason, judged_by = null, landed_at = null, rows = null,
+            read = null, current = null, superseded = null, duplicate = null, rejected = null
+        where drop_id = :drop
+        """,
+    ):
+        db.execute(text(statement), values)
+
+
+# --- decisions ------------------------------------------------------------------------------------------------------
+
+
+def refuse_drop(db: Connection, drop_id: int) -> str:
+    """A person settles a refused drop: the run no longer waits for it."""
+    drop = db.execute(
+        text("select status, path from etl.drops where drop_id = :drop for update"), {"drop": drop_id}
+    ).one_or_none()
+    if drop is None:
+        raise UserError(f"There is no drop {drop_id}. python -m pipeline account lists them.")
+    if drop.status not in ("refused", "held"):
+        raise UserError(
+            f"Drop {drop_id} ({shown(drop.path)}) is {drop.status}: only a refused or held drop can be refused."
+        )
+    db.execute(
+        text("update etl.drops set status = 'refused', decision = 'refuse', decided_at = now() where drop_id = :drop"),
+        {"drop": drop_id},
+    )
+    return f"Drop {drop_id} ({shown(drop.path)}) is refused for good; the run no longer waits for it."
+
+
+def refuse_row(db: Connection, drop_id: int, line: int) -> str:
+    """A person settles one rejected row: it no longer counts as open."""
+    done = db.execute(
+        text("""
+            insert into etl.settled (drop_id, line)
+            select drop_id, line from etl.rejects where (drop_id, line) = (:drop, :line) and outcome = 'rejected'
+            on conflict do nothing
+        """),
+        {"drop": drop_id, "line": line},
+    )
+    known = text("select exists (select from etl.settled where (drop_id, line) = (:drop, :line))")
+    if not done.rowcount and not db.execute(known, {"drop": drop_id, "line": line}).scalar():
+        raise UserError(
+            f"Drop {drop_id} has no rejected row at line {line}. python -m pipeline account {drop_id} lists them."
+        )
+    return f"Line {line} of drop {drop_id} is refused for good."
+
+
+# --- trace ----------------------------------------------------------------------------------------------------------
+
+# kind -> (key column, the tables of each layer that name it: (table, column, whether by surrogate key))
+KINDS: dict[str, tuple[str, tuple[tuple[str, str, bool], ...]]] = {
+    "student": (
+        "student_id",
+        (
+            ("staging.stg_enrollments", "student_id", False),
+            ("staging.stg_progress", "student_id", False),
+            ("staging.stg_tickets", "student_id", False),
+            ("warehouse.dim_students", "student_id", False),
+            ("warehouse.fact_enrollments", "student_key", True),
+            ("warehouse.fact_student_progress", "student_key", True),
+            ("warehouse.fact_course_progress", "student_key", True),
+            ("warehouse.fact_support_tickets", "student_key", True),
+        ),
+    ),
+    "event": (
+        "event_id",
+        (("staging.stg_progress", "event_id", False), ("warehouse.fact_student_progress", "event_id", False)),
+    ),
+    "ticket": (
+        "ticket_id",
+        (("staging.stg_tickets", "ticket_id", False), ("warehouse.fact_support_tickets", "ticket_id", False)),
+    ),
+    "course": (
+        "course_id",
+        (
+            ("staging.stg_courses", "course_id", False),
+            ("warehouse.dim_courses", "course_id", False),
+            ("warehouse.fact_student_progress", "course_key", True),
+            ("warehouse.fact_course_progress", "course_key", True),
+        ),
+    ),
+    "city": ("city_name", (("staging.stg_cities", "city_name", False),)),
+}
+
+
+@dataclass(frozen=True)
+class Traced:
+    """One raw record and what cleaning makes of it. cells: (column, as it came, as it is now, flags or reasons)."""
+
+    dataset: str
+    drop_id: int
+    path: str
+    line: int
+    outcome: str
+    cells: list[tuple[str, str | None, str | None]]
+    notes: str
+
+
+def trace_records(db: Connection, state: State, kind: str, key: str) -> Iterator[Traced]:
+    """Every raw record whose cleaned key is `key`, in the order in which rows count, cleaned again on the spot."""
+    column = KINDS[kind][0]
+    for dataset in DATASETS.values():
+        if column not in dataset.column_names:
+            continue
+        drops = [drop for drop in state.drops_of(dataset.name) if drop.in_raw]
+        rules = contexts(db, dataset, state.settings, drops)
+        for drop in drops:
+            frame = _candidates(db, dataset, drop.drop_id, column, key)
+            rows = clean(frame, dataset, rules[drop.drop_id]).rows
+            for before, after in zip(frame.to_dict("records"), rows.to_dict("records"), strict=True):
+                if after[column] == key:
+                    yield _traced(db, dataset, drop.drop_id, shown(drop.path), before, after)
+
+
+def _candidates(db: Connection, dataset: Dataset, drop_id: int, column: str, key: str) -> pd.DataFrame:
+    """Raw records of a drop that may carry the key, in whatever form: by its last digits or letters."""
+    tail = "".join(char for char in key if char.isascii() and char.isalnum())[-3:].lstrip("0").lower() or "0"
+    names = [*dataset.column_names, "_record"]
+    query = text(f"""
+        select _line, {", ".join(names)} from raw.{dataset.name}
+        where _drop_id = :drop and (
+            _record is not null
+            or regexp_replace(lower(normalize({column}, nfkc)), '[^a-z0-9]', '', 'g') like '%' || :tail
+        )
+        order by _line
+    """)
+    rows = [tuple(row) for row in db.execute(query, {"drop": drop_id, "tail": tail})]
+    types = {"_line": pa.int64(), **dict.fromkeys(names, pa.string())}
+    columns = [pa.array([row[place] for row in rows], kind) for place, kind in enumerate(types.values())]
+    return pa.table(columns, names=list(types)).to_pandas(types_mapper=pd.ArrowDtype)
+
+
+def _traced(
+    db: Connection, dataset: Dataset, drop_id: int, path: str, before: dict[str, Any], after: dict[str, Any]
+) -> Traced:
+    line = int(before["_line"])
+    reject = db.execute(
+        text("select outcome, reasons from etl.rejects where (drop_id, line) = (:drop, :line)"),
+        {"drop": drop_id, "line": line},
+    ).one_or_none()
+    current = db.execute(
+        text(f"select exists (select from staging.{dataset.table} where (_drop_id, _line) = (:drop, :line))"),
+        {"drop": drop_id, "line": line},
+    ).scalar()
+    outcome = f"{reject.outcome} ({', '.join(reject.reasons)})" if reject else "current" if current else "superseded"
+    cells = [(name, _text(before.get(name)), _text(after.get(name))) for name in dataset.staged_names]
+    if not pd.isna(before["_record"]):
+        cells.insert(0, ("(whole record)", _text(before["_record"]), None))
+    return Traced(dataset.name, drop_id, path, line, outcome, cells, str(after["flags"]).strip("{}"))
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None or value is pd.NA else str(value)
+
+
+def trace_layers(db: Connection, kind: str, key: str) -> Iterator[tuple[str, list[dict[str, Any]], int]]:
+    """(table, up to 20 rows, number of rows) of each staged, dimension and fact table that names the key."""
+    for table, column, surrogate in KINDS[kind][1]:
+        if db.execute(text("select to_regclass(:table)"), {"table": table}).scalar() is None:
+            continue
+        where = f"{column} = {'warehouse.key(:key)' if surrogate else ':key'}"
+        count = int(db.execute(text(f"select count(*) from {table} where {where}"), {"key": key}).scalar_one())
+        rows = db.execute(text(f"select * from {table} where {where} order by 1 limit 20"), {"key": key})
+        yield table, [dict(row._mapping) for row in rows], count

