@@ -17,7 +17,7 @@ from pipeline.drops import Drop, shown, unsettled
 from pipeline.ingest import RAW, Ingest
 from pipeline.marts import MARTS, AsOf, ReviewQueue
 from pipeline.staging import STAGED, Clean
-from pipeline.step import Build, Built, State, Step, UserError, ledger, look, run_id
+from pipeline.step import Build, Built, State, Step, UserError, glance, ledger, look, run_id
 from pipeline.warehouse import WAREHOUSE, Warehouse
 from targets.artifact import content_digest, write_files
 
@@ -225,9 +225,8 @@ class Settled(luigi.Target):
     """Exists while no file waits to be landed and no refused or held drop waits for a person."""
 
     def exists(self) -> bool:
-        with ledger() as db:
-            state = look(db)
-            return not unsettled(state.drops) and not any(step().arrivals(state).new for step in RAW)
+        state = glance()
+        return not unsettled(state.drops) and not any(step().arrivals(state).new for step in RAW)
 
 
 @requires(summary=RunSummary, rejects=RejectFiles)

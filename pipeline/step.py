@@ -23,7 +23,7 @@ from typing import Any
 import luigi
 import psycopg2
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 import init_db
 from pipeline import drops as arrivals_of
@@ -31,7 +31,7 @@ from pipeline.config import PROJECT, Settings, settings
 from pipeline.contracts import Dataset
 from pipeline.drops import Drop, Known, Scan
 from targets import parts as digests
-from targets.database import DatabaseError, complaint, lock, retrying
+from targets.database import Database, DatabaseError, complaint, lock, retrying
 from targets.parts import Parts
 from targets.record import Record, read_records, write_record
 
@@ -106,11 +106,13 @@ class _Process:
     scan: Scan | None = None
     run_id: str = ""
     migrated: str = ""
+    prepared: tuple[int, str] | None = None
+    reader: tuple[tuple[int, str], Connection] | None = None
 
 
 def begin_run() -> None:
     """Look at the data folder anew, under a new run id."""
-    _Process.scan, _Process.run_id = None, ""
+    _Process.scan, _Process.run_id, _Process.prepared = None, "", None
 
 
 def run_id() -> str:
@@ -135,12 +137,37 @@ def look(db: Connection, options: Settings | None = None) -> State:
 def ledger(options: Settings | None = None, *, bulk: bool = False) -> Iterator[Connection]:
     """A transaction on the database, its ledger up to date."""
     options = options or settings()
-    database = options.database
+    _migrate(options.database)
+    with options.database.transaction(bulk=bulk) as db:
+        yield db
+
+
+def _migrate(database: Database) -> None:
     if _Process.migrated != str(database):
         database.migrate()
         _Process.migrated = str(database)
-    with database.transaction(bulk=bulk) as db:
-        yield db
+
+
+def glance() -> State:
+    """The state now, over one connection kept for this: Luigi asks a few hundred times whether tasks are complete.
+
+    It belongs to the process that made it: a forked worker makes its own.
+    """
+    options = settings()
+    _migrate(options.database)
+    key = (os.getpid(), str(options.database))
+    for attempt in (1, 2):
+        if _Process.reader is None or _Process.reader[0] != key:
+            _Process.reader = (key, options.database.engine().connect())
+        db = _Process.reader[1]
+        try:
+            with db.begin():
+                return look(db, options)
+        except OperationalError:  # the server went away meanwhile: once more on a new connection
+            _Process.reader = None
+            if attempt == 2:
+                raise
+    raise AssertionError("unreachable")
 
 
 class Progress:
@@ -157,10 +184,13 @@ class Progress:
 
 
 def prepare(options: Settings) -> None:
-    """Make the derived schemas that are missing or whose DDL changed."""
-    with ledger(options) as db:
-        for schema in init_db.create_derived(db):
-            log.info("schema %s made anew", schema)
+    """Make the derived schemas that are missing or whose DDL changed; once per process and run."""
+    key = (os.getpid(), str(options.database))
+    if _Process.prepared != key:
+        with ledger(options) as db:
+            for schema in init_db.create_derived(db):
+                log.info("schema %s made anew", schema)
+        _Process.prepared = key
 
 
 class DataFolder(luigi.ExternalTask):
@@ -233,8 +263,7 @@ class Step(luigi.Task):
         return digests.named(digests.differences(record.parts, self.parts(state)))
 
     def complete(self) -> bool:
-        with ledger() as db:
-            return self.is_current(look(db))
+        return self.is_current(glance())
 
     def run(self) -> None:
         options = settings()

@@ -17,8 +17,13 @@ Parts = dict[str, str]
 def digest(value: Any) -> str:
     """Digest of a plain value: dataclasses, tuples, dates and the JSON types; equal values, equal digests."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        value = dataclasses.asdict(value)
+        return _dataclass_digest(value)
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
+
+
+@lru_cache(maxsize=None)
+def _dataclass_digest(value: Any) -> str:
+    return digest(dataclasses.asdict(value))
 
 
 @lru_cache(maxsize=None)
