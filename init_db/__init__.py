@@ -67,11 +67,34 @@ def create_derived(db: Connection) -> list[str]:
             """),
             {"schema": schema, "digest": digest(path)},
         )
+        _set_foreign_keys_aside(db, schema)
         db.execute(
             text("update etl.targets set fingerprint = null, why = :why where split_part(target, '.', 1) = :schema"),
             {"schema": schema, "why": f"schema {schema} was made anew"},
         )
     return stale
+
+
+def _set_foreign_keys_aside(db: Connection, schema: str) -> None:
+    """Keep the new tables' foreign keys in the ledger: each is added when its table has been filled.
+
+    Checking a million new rows one by one against three dimensions takes four times as long as loading them.
+    """
+    db.execute(text("delete from etl.foreign_keys where split_part(table_name, '.', 1) = :schema"), {"schema": schema})
+    keys = db.execute(
+        text("""
+            insert into etl.foreign_keys (table_name, name, definition)
+            select format('%I.%I', n.nspname, r.relname), quote_ident(c.conname), pg_get_constraintdef(c.oid)
+            from pg_constraint as c
+            inner join pg_class as r on c.conrelid = r.oid
+            inner join pg_namespace as n on r.relnamespace = n.oid
+            where c.contype = 'f' and n.nspname = :schema
+            returning table_name, name
+        """),
+        {"schema": schema},
+    ).all()
+    for table, name in keys:
+        db.exec_driver_sql(f"alter table {table} drop constraint {name}")
 
 
 def outdated(db: Connection) -> list[str]:

@@ -18,6 +18,14 @@ create table if not exists etl.schemas (
 );
 comment on table etl.schemas is 'derived schemas: the digest of the tables_NN file that made them and the relations it made';
 
+create table if not exists etl.foreign_keys (
+    table_name text not null,
+    name text not null,
+    definition text not null,
+    primary key (table_name, name)
+);
+comment on table etl.foreign_keys is 'foreign keys of derived tables, added to each when it has been filled';
+
 create table if not exists etl.runs (
     run_id text primary key,
     started_at timestamptz not null default now(),

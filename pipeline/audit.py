@@ -16,7 +16,7 @@ from pipeline.drops import shown
 from pipeline.reports import Artifact, EduFlow
 from pipeline.rules import clean
 from pipeline.staging import contexts
-from pipeline.step import State, Step, UserError, look
+from pipeline.step import State, Step, UserError
 from targets.record import forget
 
 

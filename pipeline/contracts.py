@@ -132,11 +132,22 @@ PAYMENT_STATUS = (
     ("failed", "FAILED"),
     ("unknown", "UNKNOWN"),
 )
-EVENT_TYPES = _same("video_watched", "quiz_completed", "assignment_submitted", "module_completed", "course_completed", "login")
+EVENT_TYPES = _same(
+    "video_watched", "quiz_completed", "assignment_submitted", "module_completed", "course_completed", "login"
+)
 PRIORITIES = _same("Low", "Medium", "High", "Critical")
 TICKET_STATUSES = _same("Open", "In Progress", "Resolved", "Closed")
 TICKET_CATEGORIES = _same(
-    "Technical", "Payment", "Certificate", "Feedback", "Content", "Billing", "Support", "Academic", "Complaint", "Career"
+    "Technical",
+    "Payment",
+    "Certificate",
+    "Feedback",
+    "Content",
+    "Billing",
+    "Support",
+    "Academic",
+    "Complaint",
+    "Career",
 )
 COURSE_CATEGORIES = _same("Technology", "Business", "Design")
 DIFFICULTIES = _same("Beginner", "Intermediate", "Advanced")

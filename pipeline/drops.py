@@ -41,6 +41,9 @@ class Drop:
     judged_by: str | None
     partial: bool
     in_raw: bool
+    fields: tuple[str | None, ...]  # the contract column of each column of the file, None outside the contract
+    delimiter: str
+    last_line: int
 
     @property
     def accepted(self) -> bool:
@@ -198,10 +201,12 @@ def read_drops(db: Connection) -> list[Drop]:
     """All drops, in the order in which their rows count: (drop_date, drop_id)."""
     query = """
         select drop_id, dataset, path, sha256, drop_date, status, reason, decision, judged_by, partial,
-            landed_at is not null as in_raw
+            landed_at is not null as in_raw, coalesce(format -> 'fields', '[]') as fields,
+            coalesce(format ->> 'delimiter', ',') as delimiter,
+            coalesce((format ->> 'last_line')::bigint, 0) as last_line
         from etl.drops order by drop_date, drop_id
     """
-    return [Drop(**row._mapping) for row in db.execute(text(query))]
+    return [Drop(**{**row._mapping, "fields": tuple(row.fields)}) for row in db.execute(text(query))]
 
 
 def read_known(db: Connection) -> dict[str, Known]:

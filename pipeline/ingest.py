@@ -78,18 +78,23 @@ def _copy(db: Connection, options: Settings, dataset: Dataset, arrival: Arrival)
     """COPY the file into raw under a new drop; return (records, names of columns outside the contract)."""
     file = arrival.file
     with sources.open_source(file.absolute, dataset, name=shown(file.path), encoding=options.encoding) as source:
-        drop_id = _record(db, dataset, options, arrival, status="landed")
+        drop_id, line = _record(db, dataset, options, arrival, status="landed"), 0
 
         def tables() -> Iterator[pa.Table]:
+            nonlocal line
             progress = Progress(f"landing {shown(file.path)}")
             for batch in source.batches():
+                line = _last_line(batch, line)
                 progress.add(len(batch))
                 yield batch.add_column(0, "_drop_id", pa.repeat(pa.scalar(drop_id), len(batch)))
 
         copy_in(db, f"raw.{dataset.name}", tables())
         if source.sha256 != file.sha256:
             raise _changed(file)
+        # Pages that came with this load are not in the index yet.
+        db.execute(text(f"select brin_summarize_new_values('raw.{dataset.name}_lines')"))
         shape = {
+            "last_line": line,
             "header": source.header,
             "fields": source.fields,
             "delimiter": source.delimiter,
@@ -101,6 +106,14 @@ def _copy(db: Connection, options: Settings, dataset: Dataset, arrival: Arrival)
         )
         _remember(db, file, drop_id)
         return source.rows, source.extra
+
+
+def _last_line(batch: pa.Table, before: int) -> int:
+    """The last line of a batch; its lines must rise, because (_drop_id, _line) is the key of raw."""
+    lines = batch["_line"].to_numpy()
+    if len(lines) and (lines[0] <= before or (lines[1:] <= lines[:-1]).any()):
+        raise AssertionError("the reader gave line numbers that do not rise")
+    return int(lines[-1]) if len(lines) else before
 
 
 def _changed(file: File) -> UserError:

@@ -355,7 +355,7 @@ def _title_part(run: re.Match[str]) -> str:
     if part in ("s", "S") and before in ("'", "’") and run.start() > 1:
         return "s"
     first = part[0].title() if len(part[0].title()) == 1 else part[0]
-    mixed = part[0] == first and not part[0].islower() and part != part.upper()
+    mixed = part[0] == first and part != part.upper()
     return part if mixed else first + _lower(part[1:])
 
 

@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Iterator
 
 import luigi
-import pyarrow as pa
 import pandas as pd
+import pyarrow as pa
 from luigi.util import requires
 from sqlalchemy import Connection, text
 
@@ -80,13 +80,11 @@ def read_cities(db: Connection) -> Cities:
 def contexts(db: Connection, dataset: Dataset, options: Settings, drops: list[Drop]) -> dict[int, Context]:
     """drop_id -> what the rules may know besides the row: the drop's date and shape, the cities, the options."""
     cities = read_cities(db) if "city_master" in dataset.reference else Cities.of([])
-    query = text("select drop_id, format from etl.drops where drop_id = any(:drops)")
-    shapes = {row.drop_id: row.format for row in db.execute(query, {"drops": [drop.drop_id for drop in drops]})}
     return {
         drop.drop_id: Context(
             drop_date=drop.drop_date,
-            fields=tuple(shapes[drop.drop_id]["fields"]),
-            delimiter=shapes[drop.drop_id]["delimiter"],
+            fields=drop.fields,
+            delimiter=drop.delimiter,
             cities=cities,
             phone_country_code=options.phone_country_code,
             phone_digits=options.phone_digits,
@@ -95,22 +93,18 @@ def contexts(db: Connection, dataset: Dataset, options: Settings, drops: list[Dr
     }
 
 
-def read_raw(db: Connection, dataset: Dataset, drop_id: int, chunk_rows: int) -> Iterator[pd.DataFrame]:
-    """The records of a drop in chunks: `_line`, the contract's columns and `_record`, as text."""
+def read_raw(db: Connection, dataset: Dataset, drop: Drop, chunk_rows: int) -> Iterator[pd.DataFrame]:
+    """The records of a drop in chunks of up to `chunk_rows` lines: `_line`, the contract's columns, `_record`, as text."""
     names = [*dataset.column_names, "_record"]
     types = {"_line": pa.int64(), **dict.fromkeys(names, pa.string())}
     query = f"""
         select _line, {", ".join(names)} from raw.{dataset.name}
-        where _drop_id = %(drop)s and _line > %(line)s order by _line limit %(rows)s
+        where _drop_id = %(drop)s and _line > %(after)s and _line <= %(upto)s
     """
-    line = -1
-    while True:
-        chunk = copy_out(db, query, {"drop": drop_id, "line": line, "rows": chunk_rows}, types)
+    for line in range(0, drop.last_line, chunk_rows):
+        chunk = copy_out(db, query, {"drop": drop.drop_id, "after": line, "upto": line + chunk_rows}, types)
         if len(chunk):
-            line = chunk["_line"][-1].as_py()
             yield chunk.to_pandas(types_mapper=pd.ArrowDtype)
-        if len(chunk) < chunk_rows:
-            return
 
 
 KINDS = ("changed", "flagged", "rejected")
@@ -148,7 +142,7 @@ class CleanedTable:
             # A second connection reads ahead: raw is committed and append-only, and one connection can't do both.
             with options.database.transaction() as reader:
                 for drop in self.drops:
-                    for frame in ahead(read_raw(reader, self.dataset, drop.drop_id, options.chunk_rows)):
+                    for frame in ahead(read_raw(reader, self.dataset, drop, options.chunk_rows)):
                         rows, counts = clean(frame, self.dataset, context[drop.drop_id])
                         for count in counts.itertuples():
                             for kind in KINDS:
@@ -195,32 +189,33 @@ class CleanedTable:
         """)
 
     def _find_losers(self) -> None:
-        """`losers`: accepted rows of a key that comes again, later in the drop (duplicate) or in a newer one (superseded)."""
+        """`losers`: accepted rows whose key comes again: later in the drop (duplicate), or in a newer one (superseded)."""
         same = " and ".join(f"a.{name} is not distinct from b.{name}" for name in self.content)
         self.run(f"""
-            create temp table losers on commit drop as
-            with repeated as (
+            create temp table repeated on commit drop as
+            select * from cleaned where reasons is null and {self.key} in (
                 select {self.key} from cleaned where reasons is null group by {self.key} having count(*) > 1
-            ),
-            ordered as (
-                select
-                    c.{self.key}, c._drop_id, c._line,
-                    row_number() over (
-                        partition by c.{self.key} order by d.drop_date desc, c._drop_id desc, c._line desc
-                    ) as place,
-                    max(c._line) over (partition by c.{self.key}, c._drop_id) as last_line
-                from cleaned as c
-                inner join repeated using ({self.key})
-                inner join etl.drops as d on c._drop_id = d.drop_id
-                where c.reasons is null
             )
-            select {self.key}, _drop_id, _line, last_line, _line < last_line as is_duplicate, false as differs
-            from ordered where place > 1
         """)
         self.run(f"""
-            update losers as l set differs = true from cleaned as a, cleaned as b
-            where l.is_duplicate and (a._drop_id, a._line) = (l._drop_id, l._line)
-            and (b._drop_id, b._line) = (l._drop_id, l.last_line) and not ({same})
+            create temp table losers on commit drop as
+            with ordered as (
+                select
+                    r.{self.key}, r._drop_id, r._line,
+                    row_number() over (
+                        partition by r.{self.key} order by d.drop_date desc, r._drop_id desc, r._line desc
+                    ) as place,
+                    max(r._line) over (partition by r.{self.key}, r._drop_id) as last_line
+                from repeated as r
+                inner join etl.drops as d on r._drop_id = d.drop_id
+            )
+            select
+                o.{self.key}, o._drop_id, o._line, o._line < o.last_line as is_duplicate,
+                o._line < o.last_line and not ({same}) as differs
+            from ordered as o
+            inner join repeated as a on (a._drop_id, a._line) = (o._drop_id, o._line)
+            inner join repeated as b on (b._drop_id, b._line) = (o._drop_id, o.last_line)
+            where o.place > 1
         """)
 
     def _write_rejects(self) -> None:

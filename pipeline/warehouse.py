@@ -16,7 +16,7 @@ from sqlalchemy import text
 from pipeline.config import PROJECT
 from pipeline.staging import StagedCourses, StagedEnrollments, StagedProgress, StagedTickets
 from pipeline.step import Build, Built, Step
-from targets.table import apply_difference, columns_of, is_empty
+from targets.table import add_foreign_keys, apply_difference, columns_of, fill, is_empty
 
 SINCE = re.compile(r":(\w+)_since\b")
 
@@ -44,15 +44,18 @@ class SqlStep(Step):
         if is_empty(db, self.target):
             # No difference to find: straight in, without a temporary copy.
             names = ", ".join(columns)
-            rows = db.execute(
-                text(f"insert into {self.target} ({names}) select {names} from ({select}) as q"), values
-            ).rowcount
-            return Built(rows, rows)
-        db.execute(text(f"create temp table made on commit drop as {select}"), values)
-        content = [name for name in columns if name not in self.key]
-        difference = apply_difference(db, self.target, "made", key=self.key, content=content, prune=not incremental)
-        rows = int(db.execute(text(f"select count(*) from {self.target}")).scalar_one())
-        return Built(rows, difference.changed, removed=difference.deleted > 0, note="" if incremental else "in full")
+            insert = f"insert into {self.target} ({names}) select {names} from ({select}) as q"
+            rows = changed = fill(db, self.target, insert, values)
+            removed, note = False, ""
+        else:
+            db.execute(text(f"create temp table made on commit drop as {select}"), values)
+            content = [name for name in columns if name not in self.key]
+            difference = apply_difference(db, self.target, "made", key=self.key, content=content, prune=not incremental)
+            rows = int(db.execute(text(f"select count(*) from {self.target}")).scalar_one())
+            changed, removed = difference.changed, difference.deleted > 0
+            note = "" if incremental else "in full"
+        add_foreign_keys(db, self.target)
+        return Built(rows, changed, removed=removed, note=note)
 
 
 class DimDate(SqlStep):

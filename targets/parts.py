@@ -7,7 +7,7 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,12 @@ def digest(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
 
 
-@lru_cache(maxsize=None)
+@cache
 def _dataclass_digest(value: Any) -> str:
     return digest(dataclasses.asdict(value))
 
 
-@lru_cache(maxsize=None)
+@cache
 def _source_digest(path: Path, _mtime_ns: int, _size: int) -> str:
     source = path.read_bytes()
     if path.suffix == ".py":  # comments and layout change no result

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection, text
 
@@ -27,6 +28,51 @@ class Difference:
 
 def is_empty(db: Connection, table: str) -> bool:
     return not db.execute(text(f"select exists (select from {table})")).scalar()
+
+
+def fill(db: Connection, table: str, insert: str, values: dict[str, Any]) -> int:
+    """Insert into an empty table, its indexes and own keys made after the rows: a third of the time for a million."""
+    indexes = db.execute(
+        text("""
+            select
+                i.indexrelid::regclass::text as name, pg_get_indexdef(i.indexrelid) as definition,
+                quote_ident(c.conname) as key, pg_get_constraintdef(c.oid) as key_definition
+            from pg_index as i
+            left join pg_constraint as c on c.conindid = i.indexrelid and c.conrelid = i.indrelid
+            where i.indrelid = cast(:table as regclass)
+            and not exists (select from pg_constraint as f where f.conindid = i.indexrelid and f.contype = 'f')
+        """),
+        {"table": table},
+    ).all()
+    for index in indexes:
+        db.exec_driver_sql(
+            f"alter table {table} drop constraint {index.key}" if index.key else f"drop index {index.name}"
+        )
+    rows = db.execute(text(insert), values).rowcount
+    for index in indexes:
+        made = (
+            f"alter table {table} add constraint {index.key} {index.key_definition}" if index.key else index.definition
+        )
+        db.exec_driver_sql(made)
+    db.exec_driver_sql(f"analyze {table}")
+    return rows
+
+
+def add_foreign_keys(db: Connection, table: str) -> None:
+    """Add the table's foreign keys once it holds rows: one join each, not one look-up per row and key."""
+    missing = db.execute(
+        text("""
+            select k.name, k.definition from etl.foreign_keys as k
+            where k.table_name = :table and not exists (
+                select from pg_constraint as c
+                where c.conrelid = to_regclass(:table) and quote_ident(c.conname) = k.name
+            )
+            order by k.name
+        """),
+        {"table": table},
+    ).all()
+    for key in missing:
+        db.exec_driver_sql(f"alter table {table} add constraint {key.name} {key.definition}")
 
 
 def columns_of(db: Connection, relation: str) -> list[str]:
@@ -61,7 +107,7 @@ def apply_difference(
     values = [*(f"n.{name}" for name in columns), *(":build" for _ in stamp)]
     insert = f"insert into {table} ({_list([*columns, *stamp])}) select {', '.join(values)} from {source} as n"
     if is_empty(db, table):
-        return Difference(inserted=_rows(db, insert, build))
+        return Difference(inserted=fill(db, table, insert, {"build": build} if stamp else {}))
     same_key = " and ".join(f"t.{name} = n.{name}" for name in key)
     deleted = (
         _rows(db, f"delete from {table} as t where not exists (select from {source} as n where {same_key})")

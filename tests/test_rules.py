@@ -165,6 +165,7 @@ def test_a_key_with_other_than_printable_letters_rejects_the_row(text, how):
         ("İLKER ŞEN", "İlker Şen", "İlker", "Şen"),
         ("DİLARA", "Dilara", "Dilara", None),
         ("groß", "Groß", "Groß", None),
+        ("WOMEN'S o'Hara", "Women's O'Hara", "Women's", "O'Hara"),
         ("A.P.J. KALAM", "A.P.J. Kalam", "A.P.J.", "Kalam"),
         ("Null", "Null", "Null", None),
         ("NONE OTHER", "None Other", "None", "Other"),
@@ -196,10 +197,8 @@ def test_emails_are_lower_cased(text, expected):
 
 @pytest.mark.parametrize(
     "text",
-    words(
-        "jane@email | a@b_c | eva@ | @x.org | a b@x.org | a@x..org | a@.org | a.@x.org | a@x.1 | a@b@c.org | now | 1@2.3"
-    )
-    + words("x@-y.org | a,b@x.org | =cmd()@x.org | a\u0007@x.org | .a@x.org | a..b@x.org")
+    words("jane@email | a@b_c | eva@ | @x.org | a b@x.org | a@x..org | a@.org | a.@x.org | a@x.1 | a@b@c.org | now")
+    + words("1@2.3 | x@-y.org | a,b@x.org | =cmd()@x.org | a\u0007@x.org | .a@x.org | a..b@x.org")
     + words("a" * 250 + "@x.org"),
 )
 def test_an_email_without_a_dotted_domain_is_null_and_flagged(text):
@@ -261,13 +260,10 @@ def test_dates_are_read_day_first(text, expected):
 
 @pytest.mark.parametrize(
     "text",
-    words(
-        "now | today | infinity | epoch | 2024-02-30 | 31/02/2024 | 2023-02-29 | 02/13/2024 | 29-Feb-01 | 15-Foo-99 | NaT"
-    )
+    words("now | today | infinity | epoch | 2024-02-30 | 31/02/2024 | 2023-02-29 | 02/13/2024 | 29-Feb-01 | NaT")
     + words("1999-05-15x | 1999-05-15 25:00 | 15/05/99 | May 15 | 1999 | 20200101 | 45123 | 1999/05-15 | 0000-01-01")
-    + words(
-        "=cmd() | '; DROP TABLE x | \\N | 2024-01-01; -- | ١٩٩٩-٠٥-١٥ | 12024-01-01 | 1999-05-15\n\n1 | 15/05-1999"
-    ),
+    + words("=cmd() | '; DROP TABLE x | \\N | 2024-01-01; -- | ١٩٩٩-٠٥-١٥ | 12024-01-01 | 1999-05-15\n\n1 | 15/05-1999")
+    + words("15-Foo-99 | 31-Apr-2020 | 2024-02"),
 )
 def test_a_text_that_names_no_day_is_flagged(text):
     assert value_and_flag("date", text, name="dob") == (None, "dob_invalid")
@@ -454,6 +450,7 @@ def test_a_state_that_contradicts_the_matched_city_is_flagged(city, state, flags
         ("-0", "0.00", ""),
         ("999999999999.99", "999999999999.99", ""),
         ("0." + "0" * 40 + "1", "0.00", ""),
+        ("0.004" + "9" * 40, "0.00", ""),
         ("1234567890.12345678901234567890123456789", "1234567890.12", ""),
     ],
 )
@@ -696,6 +693,7 @@ def test_stats_count_rows_per_column_and_rule():
     assert counts["student_id"] == ("student_id", 0, 0, 1)
     assert counts["email"] == ("email", 1, 1, 0)
     assert counts["phone"] == ("phone", 3, 0, 0)
+    assert counts["payment_status"] == ("code", 3, 0, 0)
     assert counts["_record"] == ("field_count", 0, 0, 1)
 
 
@@ -748,6 +746,13 @@ def test_two_ways_equally_good_are_no_repair():
     assert repaired(DATASETS["support_tickets"], tickets)["reasons"] == "{field_count}"
 
 
+def test_a_joined_cell_must_parse():
+    columns = (column_of("key"), column_of("date"), column_of("boolean"), column_of("number"))
+    dataset = Dataset("d", "stg_d", "key", "append", columns)
+    assert repaired(dataset, "n1,2024-02-01,yes,5,000")["number"] == Decimal("5000.00")
+    assert repaired(dataset, "n1,2024-02-01,yes,5,00")["reasons"] == "{field_count}"
+
+
 def test_a_record_that_would_be_mostly_unparsable_is_not_shifted():
     assert repaired(NOTES, "n1,Help,please,x,y")["reasons"] == "{field_count}"
 
@@ -793,10 +798,8 @@ def test_an_id_never_swallows_the_delimiter():
 
 MESS = (
     st.sampled_from(
-        words(
-            " |   | NULL | n/a | - | stu-002 | STU001 | 007 | 7 | x | evt-1 | JOHN DOE | o'brien | McDonald | a@b.org | A@B"
-        )
-        + words("9876543210 | +91-9876543210 | 1999-05-15 | 15/05/1999 | May 15, 1999 | 31/02/2024 | now | 2031-01-01")
+        words(" |   | NULL | n/a | - | stu-002 | STU001 | 007 | 7 | x | evt-1 | JOHN DOE | o'brien | McDonald")
+        + words("a@b.org | A@B | 9876543210 | 1999-05-15 | 15/05/1999 | May 15, 1999 | 31/02/2024 | now | 2031-01-01")
         + words(
             "2024-02-01T10:30:00Z | 2024-02-01 10:30:00+05:30 | 2020-02-29 | m | Female | mumbai | Bombay | Mumbaii"
         )
@@ -918,11 +921,11 @@ def as_text(value) -> str | None:
     return None if value is None else str(value)
 
 
-@pytest.mark.parametrize("column", EVERY_COLUMN.values(), ids=lambda column: f"{column.name}-{column.rule}")
-def test_a_clean_value_stays_as_it_is(column):
-    if column.rule == "aliases":
-        pytest.skip("its value is a literal, not a source text")
+SOURCE_TEXTS = [column for column in EVERY_COLUMN.values() if column.rule != "aliases"]  # that one yields a literal
 
+
+@pytest.mark.parametrize("column", SOURCE_TEXTS, ids=lambda column: f"{column.name}-{column.rule}")
+def test_a_clean_value_stays_as_it_is(column):
     @quick(150)
     @given(MESS)
     def law(text):
