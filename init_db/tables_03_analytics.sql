@@ -12,7 +12,7 @@ comment on table analytics.as_of is 'the day that time-relative measures refer t
 comment on column analytics.as_of.as_of is 'the latest day on which at least two students were active, or the configured day; null without any';
 
 create table analytics.review_queue (
-    kind text not null check (kind in ('duplicate_conflict', 'fuzzy_duplicate', 'unmapped_code', 'orphan')),
+    kind text not null check (kind in ('duplicate_conflict', 'fuzzy_duplicate', 'unmapped_code', 'orphan', 'worst_row')),
     dataset text not null,
     item text collate "C" not null,
     other text collate "C" not null,
@@ -21,6 +21,6 @@ create table analytics.review_queue (
     primary key (kind, dataset, item, other, reason)
 );
 comment on table analytics.review_queue is 'what a person should look at: one row per finding';
-comment on column analytics.review_queue.kind is 'duplicate_conflict: two different rows of one key in one drop; fuzzy_duplicate: two students who may be one; unmapped_code: a word outside the vocabulary; orphan: an id that no master data knows';
+comment on column analytics.review_queue.kind is 'duplicate_conflict: two different rows of one key in one drop; fuzzy_duplicate: two students who may be one; unmapped_code: a word outside the vocabulary; orphan: an id that no master data knows; worst_row: a row with three flags or more';
 comment on column analytics.review_queue.item is 'the key (or the word) it is about';
 comment on column analytics.review_queue.other is 'the other key, the column, or the place (drop:line)';

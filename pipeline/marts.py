@@ -5,7 +5,7 @@ from __future__ import annotations
 from luigi.util import requires
 
 from pipeline.staging import StagedCourses, StagedEnrollments, StagedProgress, StagedTickets
-from pipeline.warehouse import DimCourses, DimDate, DimStudents, FactStudentProgress, SqlStep
+from pipeline.warehouse import DimDate, FactCourseProgress, FactStudentProgress, FactSupportTickets, SqlStep
 
 
 class Mart(SqlStep):
@@ -28,8 +28,9 @@ class AsOf(Mart):
     progress=StagedProgress,
     courses=StagedCourses,
     tickets=StagedTickets,
-    students=DimStudents,
-    known_courses=DimCourses,
+    events=FactStudentProgress,
+    course_progress=FactCourseProgress,
+    asked=FactSupportTickets,
 )
 class ReviewQueue(Mart):
     """What a person should look at."""

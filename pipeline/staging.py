@@ -24,7 +24,7 @@ from pipeline.step import Build, Built, Progress, State, Step
 from targets import parts as digests
 from targets.database import ahead, copy_in, copy_out
 from targets.parts import Parts
-from targets.table import apply_difference, is_empty
+from targets.table import apply_difference, count_rows, is_empty
 
 PROVENANCE = ("_drop_id", "_line")
 
@@ -49,7 +49,7 @@ class Staged(Step):
             drops = [drop for drop in drops if drop.status == "landed"]
         table = CleanedTable(db, self.dataset, drops, build.number)
         table.load(build.state.settings)
-        return table.merge(full=build.full)
+        return table.merge(full=build.full, recorded=build.rows)
 
 
 def _reference_digest(state: State, name: str) -> str:
@@ -153,7 +153,7 @@ class CleanedTable:
 
         copy_in(self.db, "cleaned", tables())
 
-    def merge(self, *, full: bool) -> Built:
+    def merge(self, *, full: bool, recorded: int | None) -> Built:
         """Settle which row of each key wins, write the difference to staging and the account to the ledger."""
         self._count_read()
         self._find_losers()
@@ -173,7 +173,7 @@ class CleanedTable:
             prune=full,
         )
         self._write_balance()
-        rows = int(self.db.execute(text(f"select count(*) from {self.target}")).scalar_one())
+        rows = count_rows(self.db, self.target, difference, None if full else recorded)
         note = f"{difference.inserted:,} new, {difference.updated:,} updated"
         return Built(
             rows,
@@ -234,8 +234,10 @@ class CleanedTable:
                 from losers where is_duplicate
             ) as x
             inner join raw.{self.dataset.name} as r on (r._drop_id, r._line) = (x._drop_id, x._line)
+            where r._drop_id = any(:drops)
             """,
             dataset=self.dataset.name,
+            drops=self.drop_ids,
         )
 
     def _write_stats(self) -> None:

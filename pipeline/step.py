@@ -87,6 +87,7 @@ class Build:
     number: int
     full: bool
     consumed: dict[str, int]
+    rows: int | None  # as recorded by the build before
 
 
 @dataclass(frozen=True)
@@ -321,7 +322,7 @@ class Step(luigi.Task):
         upstream = [state.record(step.target) for step in self.steps()]
         removed = any(above.full_build > record.consumed.get(above.target, 0) for above in upstream)
         full = record.fingerprint is None or not record.present or recipe_changed or removed
-        built = self.build(Build(db, state, record.build + 1, full, record.consumed))
+        built = self.build(Build(db, state, record.build + 1, full, record.consumed, record.rows))
         # A target rebuilt from nothing may lack rows that its readers still have.
         return replace(built, removed=built.removed or record.fingerprint is None)
 

@@ -16,7 +16,7 @@ from sqlalchemy import text
 from pipeline.config import PROJECT
 from pipeline.staging import StagedCourses, StagedEnrollments, StagedProgress, StagedTickets
 from pipeline.step import Build, Built, Step
-from targets.table import add_foreign_keys, apply_difference, columns_of, fill, is_empty
+from targets.table import add_foreign_keys, apply_difference, columns_of, count_rows, fill, is_empty
 
 SINCE = re.compile(r":(\w+)_since\b")
 
@@ -51,7 +51,7 @@ class SqlStep(Step):
             db.execute(text(f"create temp table made on commit drop as {select}"), values)
             content = [name for name in columns if name not in self.key]
             difference = apply_difference(db, self.target, "made", key=self.key, content=content, prune=not incremental)
-            rows = int(db.execute(text(f"select count(*) from {self.target}")).scalar_one())
+            rows = count_rows(db, self.target, difference, build.rows if incremental else None)
             changed, removed = difference.changed, difference.deleted > 0
             note = "" if incremental else "in full"
         add_foreign_keys(db, self.target)

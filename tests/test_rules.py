@@ -747,10 +747,10 @@ def test_two_ways_equally_good_are_no_repair():
 
 
 def test_a_joined_cell_must_parse():
-    columns = (column_of("key"), column_of("date"), column_of("boolean"), column_of("number"))
+    columns = (column_of("key"), column_of("number"), column_of("date"), column_of("boolean"))
     dataset = Dataset("d", "stg_d", "key", "append", columns)
-    assert repaired(dataset, "n1,2024-02-01,yes,5,000")["number"] == Decimal("5000.00")
-    assert repaired(dataset, "n1,2024-02-01,yes,5,00")["reasons"] == "{field_count}"
+    assert repaired(dataset, "n1,5,000,2024-02-01,yes")["number"] == Decimal("5000.00")
+    assert repaired(dataset, "n1,x,y,2024-02-01,yes")["reasons"] == "{field_count}"
 
 
 def test_a_record_that_would_be_mostly_unparsable_is_not_shifted():

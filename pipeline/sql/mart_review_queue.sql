@@ -1,5 +1,5 @@
 -- one row per finding that a person should look at. key: kind, dataset, item, other, reason
--- reads: etl.rejects, staging.*, raw.* (the words as they came), warehouse.dim_students, warehouse.dim_courses
+-- reads: etl.rejects, staging.*, raw.students_enrollment, and from warehouse: dim_students, dim_courses and the facts
 with conflicts as (
     select
         'duplicate_conflict' as kind, r.dataset, r.key as item,
@@ -20,68 +20,88 @@ pairs as (
         on lower(a.full_name) = lower(b.full_name) and a.phone = b.phone and a.student_id < b.student_id
 ),
 flagged as (
-    select 'students_enrollment' as dataset, f.flag, to_jsonb(r) as raw, to_jsonb(s) as staged
+    select 'students_enrollment' as dataset, f.flag, to_jsonb(s) as staged
     from staging.stg_enrollments as s
     cross join lateral unnest(s.flags) as f (flag)
-    inner join raw.students_enrollment as r on (s._drop_id, s._line) = (r._drop_id, r._line)
-    where s.flags <> '{}' and f.flag ~ '_(unknown|unmatched)$'
+    where s.flags <> '{}' and f.flag ~ '_(unknown|unmatched)$' and f.flag <> 'payment_status_unknown'
     union all
-    select 'student_progress', f.flag, to_jsonb(r), to_jsonb(s)
+    select 'student_progress', f.flag, to_jsonb(s)
     from staging.stg_progress as s
     cross join lateral unnest(s.flags) as f (flag)
-    inner join raw.student_progress as r on (s._drop_id, s._line) = (r._drop_id, r._line)
     where s.flags <> '{}' and f.flag ~ '_(unknown|unmatched)$'
     union all
-    select 'course_catalog', f.flag, to_jsonb(r), to_jsonb(s)
+    select 'course_catalog', f.flag, to_jsonb(s)
     from staging.stg_courses as s
     cross join lateral unnest(s.flags) as f (flag)
-    inner join raw.course_catalog as r on (s._drop_id, s._line) = (r._drop_id, r._line)
     where s.flags <> '{}' and f.flag ~ '_(unknown|unmatched)$'
     union all
-    select 'support_tickets', f.flag, to_jsonb(r), to_jsonb(s)
+    select 'support_tickets', f.flag, to_jsonb(s)
     from staging.stg_tickets as s
     cross join lateral unnest(s.flags) as f (flag)
-    inner join raw.support_tickets as r on (s._drop_id, s._line) = (r._drop_id, r._line)
     where s.flags <> '{}' and f.flag ~ '_(unknown|unmatched)$'
+    union all
+    -- the one vocabulary whose unknown words do not stay in staging: as they came
+    select 'students_enrollment', 'payment_status_unknown', to_jsonb(r)
+    from staging.stg_enrollments as s
+    inner join raw.students_enrollment as r on (s._drop_id, s._line) = (r._drop_id, r._line)
+    where s.flags <> '{}' and 'payment_status_unknown' = any(s.flags)
 ),
 words as (
-    select
-        dataset, flag, regexp_replace(flag, '_(unknown|unmatched)$', '') as code, raw, staged
+    select dataset, flag, regexp_replace(flag, '_(unknown|unmatched)$', '') as code, staged
     from flagged
 ),
 unmapped as (
     select
-        'unmapped_code' as kind, dataset,
-        trim(coalesce(raw ->> code, staged ->> code, '')) as item, code as other, flag as reason
+        'unmapped_code' as kind, dataset, coalesce(trim(staged ->> code), '(repaired record)') as item,
+        code as other, flag as reason, 1 as occurrences
     from words
 ),
 orphans as (
     select
-        'orphan' as kind, 'student_progress' as dataset, e.student_id as item, 'student_id' as other,
-        'no enrolment knows this student' as reason
-    from staging.stg_progress as e
-    inner join warehouse.dim_students as s using (student_id)
+        'orphan' as kind, 'student_progress' as dataset, s.student_id as item, 'student_id' as other,
+        'no enrolment knows this student' as reason, count(*) as occurrences
+    from warehouse.dim_students as s
+    inner join warehouse.fact_student_progress as f using (student_key)
     where s.is_inferred
+    group by s.student_id
     union all
-    select 'orphan', 'support_tickets', t.student_id, 'student_id', 'no enrolment knows this student'
-    from staging.stg_tickets as t
-    inner join warehouse.dim_students as s using (student_id)
+    select 'orphan', 'support_tickets', s.student_id, 'student_id', 'no enrolment knows this student', count(*)
+    from warehouse.dim_students as s
+    inner join warehouse.fact_support_tickets as t using (student_key)
     where s.is_inferred
+    group by s.student_id
     union all
-    select 'orphan', 'student_progress', e.course_id, 'course_id', 'no catalogue knows this course'
-    from staging.stg_progress as e
-    inner join warehouse.dim_courses as c using (course_id)
+    select 'orphan', 'student_progress', c.course_id, 'course_id', 'no catalogue knows this course', sum(f.events)
+    from warehouse.dim_courses as c
+    inner join warehouse.fact_course_progress as f using (course_key)
     where c.is_inferred
+    group by c.course_id
+),
+worst as (
+    select
+        'worst_row' as kind, 'students_enrollment' as dataset, student_id as item, quality_score, flags
+    from staging.stg_enrollments where flags <> '{}' and quality_score <= 70
+    union all
+    select 'worst_row', 'student_progress', event_id, quality_score, flags
+    from staging.stg_progress where flags <> '{}' and quality_score <= 70
+    union all
+    select 'worst_row', 'course_catalog', course_id, quality_score, flags
+    from staging.stg_courses where flags <> '{}' and quality_score <= 70
+    union all
+    select 'worst_row', 'support_tickets', ticket_id, quality_score, flags
+    from staging.stg_tickets where flags <> '{}' and quality_score <= 70
 ),
 findings as (
-    select kind, dataset, item, other, reason from conflicts
+    select kind, dataset, item, other, reason, 1 as occurrences from conflicts
     union all
-    select 'fuzzy_duplicate', 'students_enrollment', item, other, reason from pairs
+    select 'fuzzy_duplicate', 'students_enrollment', item, other, reason, 1 from pairs
     union all
-    select kind, dataset, item, other, reason from unmapped
+    select kind, dataset, item, other, reason, occurrences from unmapped
     union all
-    select kind, dataset, item, other, reason from orphans
+    select kind, dataset, item, other, reason, occurrences from orphans
+    union all
+    select kind, dataset, item, format('quality %s', quality_score), array_to_string(flags, ', '), 1 from worst
 )
-select kind, dataset, item, other, reason, count(*) as occurrences
+select kind, dataset, item, other, reason, sum(occurrences)::bigint as occurrences
 from findings
 group by kind, dataset, item, other, reason
