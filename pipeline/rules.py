@@ -472,9 +472,11 @@ _ISO_DAY = (  # every real day from 1950 on but 29 February
     r"(?:19[5-9][0-9]|20[0-9]{2})-(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])"
     r"|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31)"
 )
+_ZONE = "(?:Z|[+-](?:0[0-9]|1[0-4]):[0-5][0-9])?"
 _KEYS = {"": "[!-~]*[0-9]", "upper": "[!-`{-~]*[0-9]", "lower": r"[!-@\[-~]*[0-9]"}
 _PLAIN_EMAIL = r"[a-z0-9_+-]{1,40}(?:\.[a-z0-9_+-]{1,20}){0,4}@(?:[a-z0-9]{1,20}\.){1,3}[a-z]{2,9}"
-# rule -> the texts (RE2, whole text) that are their own clean value, so that a cast is enough. None: there are none.
+# rule -> the texts (RE2, whole text) for which a cast is enough: they are their own clean value, or (timestamps) a
+# cast knows the instant they name. None: there are none.
 CANONICAL: dict[str, Callable[[Column, Context], str | None]] = {
     "student_id": lambda column, context: "[A-Z]+[0-9]{3,}",
     "key": lambda column, context: _KEYS.get(column.case),
@@ -482,7 +484,7 @@ CANONICAL: dict[str, Callable[[Column, Context], str | None]] = {
     "email": lambda column, context: _PLAIN_EMAIL,
     "phone": lambda column, context: rf"\+{context.phone_country_code}-[0-9]{{{context.phone_digits}}}",
     "date": lambda column, context: _ISO_DAY,
-    "timestamp": lambda column, context: _ISO_DAY + "T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z",
+    "timestamp": lambda column, context: _ISO_DAY + "[T ](?:[01][0-9]|2[0-3])" + ":[0-5][0-9]" * 2 + _ZONE,
     "number": lambda column, context: rf"[0-9]{{1,{14 - column.scale}}}" + _fraction(column.scale),
     "percent": lambda column, context: r"(?:100(?:\.0{1,2})?|[0-9]{1,2}(?:\.[0-9]{1,2})?)",
     "text": lambda column, context: "(?s:[!-~]|[!-~].*[!-~])",
@@ -527,6 +529,8 @@ def _clean_texts(texts: pa.Array, column: Column, context: Context) -> _Part:
     cells = [judge(raw, column, context) for raw in places]
     codes = ["", *dict.fromkeys(cell.code for cell in cells if cell.code)]
     code, changed, rows = np.zeros(len(texts), np.uint8), np.zeros(len(texts), bool), np.flatnonzero(dirty)
+    if column.rule == "timestamp":  # any other way of naming an instant says it in UTC now
+        changed |= ~_array_mask(pc.match_substring_regex(texts, "[0-9]T[^ ]*Z\\z"))
     code[rows] = np.array([codes.index(cell.code) for cell in cells], np.uint8)[which]
     changed[rows] = np.array([differs(raw, cell, column) for raw, cell in zip(places, cells, strict=True)], bool)[which]
     for place, array in enumerate(arrays):
@@ -542,14 +546,26 @@ def _canonical(texts: pa.Array, column: Column, context: Context) -> list[pa.Arr
     shape = CANONICAL[column.rule](column, context) if column.rule in CANONICAL else None
     if shape is None:
         return [pa.nulls(len(texts), kind) for kind in kinds]
-    values = _where(pc.match_substring_regex(texts, rf"\A(?:{shape})\z"), texts).cast(kinds[0])
+    values = _where(pc.match_substring_regex(texts, rf"\A(?:{shape})\z"), texts)
+    if column.rule == "timestamp":  # naive = UTC
+        values = pc.if_else(pc.match_substring_regex(values, ":[0-9]{2}:[0-9]{2}\\z"), _suffixed(values, "Z"), values)
+    values = values.cast(kinds[0])
     if column.rule in ("date", "timestamp"):
         end = dt.datetime.combine(context.drop_date + dt.timedelta(days=1), dt.time())
         values = _where(pc.less(values, pa.scalar(end).cast(kinds[0])), values)
+        values = _where(pc.greater_equal(values, pa.scalar(dt.datetime(1950, 1, 1)).cast(kinds[0])), values)
     if column.rule != "name":
         return [values]
     first, rest = (pc.replace_substring_regex(values, cut, "") for cut in (" .*", "^[^ ]* ?"))
     return [values, first, _where(pc.not_equal(rest, ""), rest)]
+
+
+def _suffixed(texts: pa.Array, suffix: str) -> pa.Array:
+    return pc.binary_join_element_wise(texts, suffix, "")
+
+
+def _array_mask(mask: pa.Array) -> np.ndarray:
+    return mask.fill_null(False).to_numpy(zero_copy_only=False)
 
 
 def _where(mask: pa.Array, values: pa.Array) -> pa.Array:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import luigi
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 from luigi.util import requires
 from sqlalchemy import Connection, text
 
@@ -22,9 +23,9 @@ from pipeline.drops import Drop
 from pipeline.rules import Cities, Context, clean
 from pipeline.step import Build, Built, Progress, State, Step
 from targets import parts as digests
-from targets.database import ahead, copy_in, copy_out
+from targets.database import Spool, ahead, copy_in, copy_out
 from targets.parts import Parts
-from targets.table import apply_difference, count_rows, is_empty
+from targets.table import Difference, apply_difference, count_rows, is_empty, without_indexes
 
 PROVENANCE = ("_drop_id", "_line")
 
@@ -47,9 +48,8 @@ class Staged(Step):
         drops = [drop for drop in build.state.drops_of(self.dataset.name) if drop.accepted]
         if not build.full:
             drops = [drop for drop in drops if drop.status == "landed"]
-        table = CleanedTable(db, self.dataset, drops, build.number)
-        table.load(build.state.settings)
-        return table.merge(full=build.full, recorded=build.rows)
+        cleaning = Cleaning(db, self.dataset, drops, build.number)
+        return cleaning.stage(build.state.settings, full=build.full, recorded=build.rows)
 
 
 def _reference_digest(state: State, name: str) -> str:
@@ -111,97 +111,113 @@ KINDS = ("changed", "flagged", "rejected")
 Stats = Counter[tuple[int, str, str, str]]  # (drop, column, rule, "changed" | "flagged" | "rejected") -> count
 
 
-class CleanedTable:
-    """The temporary table `cleaned`: every row of some drops as the rules leave it, rejected ones with their reasons."""
+class Cleaning:
+    """Rows of some drops on their way from raw to staging.
+
+    Accepted rows go into the temporary table `cleaned`, and from there only the difference into staging. The first
+    drop into an empty table goes straight in, which halves the work; what then loses is taken out again. Rejected
+    rows (their keys and reasons) go into `refused`.
+    """
 
     def __init__(self, db: Connection, dataset: Dataset, drops: list[Drop], build: int) -> None:
         self.db, self.dataset, self.drops, self.number = db, dataset, drops, build
         self.drop_ids = [drop.drop_id for drop in drops]
         self.stats: Stats = Counter()
+        self.read: Counter[int] = Counter()  # records cleaned, per drop
         self.target = f"staging.{dataset.table}"
         self.key = dataset.key
         self.content = [name for name in dataset.staged_names if name != self.key] + ["flags"]
+        self.direct = len(drops) == 1 and is_empty(db, self.target)
+        self.cleaned = self.target if self.direct else "cleaned"
 
     def run(self, statement: str, **values: object) -> int:
         return self.db.execute(text(statement), values).rowcount
 
-    def load(self, options: Settings) -> None:
-        """Clean the drops' records from raw into the table."""
+    def stage(self, options: Settings, *, full: bool, recorded: int | None) -> Built:
+        """Clean the drops, settle which row of each key wins, write the difference and the account of every row.
+
+        recorded: the rows the table had, when they are known and `full` is not asked for.
+        """
+        # Tables just filled have no statistics: a merge join would sort a million wide rows to find a few.
+        self.run("set local enable_mergejoin = off")
+        if self.direct:
+            with without_indexes(self.db, self.target):
+                self._load(options)
+                self._find_losers()
+                self._remove_losers()
+            difference, moved = Difference(inserted=self._accepted()), False
+        else:
+            self._create_cleaned()
+            self._load(options)
+            self._find_losers()
+            self._remove_losers()
+            moved = not is_empty(self.db, self.target) and self._settle_against_staging(everything=full)
+            difference = self._apply(prune=full)
+        self._write_rejects()
+        self._write_stats()
+        self._write_balance()
+        rows = count_rows(self.db, self.target, difference, None if full else recorded)
+        gone = f", {difference.deleted:,} gone" if difference.deleted else ""
+        note = f"{difference.inserted:,} new, {difference.updated:,} updated{gone}"
+        return Built(rows, difference.changed, removed=moved or difference.deleted > 0, note=note)
+
+    def _create_cleaned(self) -> None:
         columns = [
             f"{name} {kind}" + (' collate "C"' if name == self.key else "") for name, kind in self.dataset.staged
         ]
         self.run(f"""
             create temp table cleaned (
-                {", ".join(columns)}, flags text[], reasons text[], _drop_id bigint, _line bigint
+                {", ".join(columns)}, flags text[], _drop_id bigint, _line bigint, _build bigint
             ) on commit drop
         """)
-        context = contexts(self.db, self.dataset, options, self.drops)
 
-        def tables() -> Iterator[pa.Table]:
-            progress = Progress(f"cleaning {self.target}")
-            # A second connection reads ahead: raw is committed and append-only, and one connection can't do both.
-            with options.database.transaction() as reader:
-                for drop in self.drops:
-                    for frame in ahead(read_raw(reader, self.dataset, drop, options.chunk_rows)):
-                        rows, counts = clean(frame, self.dataset, context[drop.drop_id])
-                        for count in counts.itertuples():
-                            for kind in KINDS:
-                                self.stats[drop.drop_id, count.column, count.rule, kind] += int(getattr(count, kind))
-                        progress.add(len(rows))
-                        table = pa.Table.from_pandas(rows, preserve_index=False)
-                        yield table.append_column("_drop_id", pa.repeat(pa.scalar(drop.drop_id), len(table)))
-
-        copy_in(self.db, "cleaned", tables())
-
-    def merge(self, *, full: bool, recorded: int | None) -> Built:
-        """Settle which row of each key wins, write the difference to staging and the account to the ledger."""
-        self._count_read()
-        self._find_losers()
-        self._write_rejects()
-        self._write_stats()
-        self.run("delete from cleaned as c using losers as l where (c._drop_id, c._line) = (l._drop_id, l._line)")
-        self.run("delete from cleaned where reasons is not null")
-        moved = not is_empty(self.db, self.target) and self._settle_against_staging(everything=full)
-        difference = apply_difference(
-            self.db,
-            self.target,
-            "cleaned",
-            key=[self.key],
-            content=self.content,
-            provenance=PROVENANCE,
-            build=self.number,
-            prune=full,
-        )
-        self._write_balance()
-        rows = count_rows(self.db, self.target, difference, None if full else recorded)
-        note = f"{difference.inserted:,} new, {difference.updated:,} updated"
-        return Built(
-            rows,
-            difference.changed,
-            removed=moved or difference.deleted > 0,
-            note=note + (f", {difference.deleted:,} gone" if difference.deleted else ""),
-        )
-
-    def _count_read(self) -> None:
-        self.run("""
-            create temp table counts on commit drop as
-            select _drop_id, count(*) as read, count(reasons) as rejected from cleaned group by _drop_id
+    def _load(self, options: Settings) -> None:
+        """Clean the records in raw; accepted ones go into `cleaned` as they come, rejected ones into `refused` after."""
+        self.run(f"""
+            create temp table refused (
+                {self.key} text, reasons text[] not null, _drop_id bigint, _line bigint
+            ) on commit drop
         """)
+        with Spool(self.db, "refused", [self.key, "reasons", "_drop_id", "_line"]) as refused:
+            copy_in(self.db, self.cleaned, self._accepted_rows(options, refused))
+            refused.copy_in()
+
+    def _accepted_rows(self, options: Settings, refused: Spool) -> Iterator[pa.Table]:
+        context = contexts(self.db, self.dataset, options, self.drops)
+        progress = Progress(f"cleaning {self.target}")
+        # A second connection reads ahead: raw is committed and append-only, and one connection can't do both.
+        with options.database.transaction() as reader:
+            # Without statistics the planner would scan all of raw for every chunk, with the index only its pages.
+            reader.execute(text("set local enable_seqscan = off"))
+            for drop in self.drops:
+                for frame in ahead(read_raw(reader, self.dataset, drop, options.chunk_rows)):
+                    rows, counts = clean(frame, self.dataset, context[drop.drop_id])
+                    for count in counts.itertuples():
+                        for kind in KINDS:
+                            self.stats[drop.drop_id, count.column, count.rule, kind] += int(getattr(count, kind))
+                    self.read[drop.drop_id] += len(rows)
+                    progress.add(len(rows))
+                    table = pa.Table.from_pandas(rows, preserve_index=False)
+                    table = table.append_column("_drop_id", pa.repeat(pa.scalar(drop.drop_id), len(table)))
+                    accepted = pc.is_null(table["reasons"])
+                    refused.add(table.filter(pc.invert(accepted)))
+                    table = table.filter(accepted).drop_columns("reasons")
+                    yield table.append_column("_build", pa.repeat(pa.scalar(self.number), len(table)))
 
     def _find_losers(self) -> None:
         """`losers`: accepted rows whose key comes again: later in the drop (duplicate), or in a newer one (superseded)."""
         same = " and ".join(f"a.{name} is not distinct from b.{name}" for name in self.content)
         self.run(f"""
             create temp table repeated on commit drop as
-            select * from cleaned where reasons is null and {self.key} in (
-                select {self.key} from cleaned where reasons is null group by {self.key} having count(*) > 1
+            select *, ctid as row from {self.cleaned} where {self.key} in (
+                select {self.key} from {self.cleaned} group by {self.key} having count(*) > 1
             )
         """)
         self.run(f"""
             create temp table losers on commit drop as
             with ordered as (
                 select
-                    r.{self.key}, r._drop_id, r._line,
+                    r.{self.key}, r._drop_id, r._line, r.row,
                     row_number() over (
                         partition by r.{self.key} order by d.drop_date desc, r._drop_id desc, r._line desc
                     ) as place,
@@ -210,13 +226,31 @@ class CleanedTable:
                 inner join etl.drops as d on r._drop_id = d.drop_id
             )
             select
-                o.{self.key}, o._drop_id, o._line, o._line < o.last_line as is_duplicate,
+                o.{self.key}, o._drop_id, o._line, o.row, o._line < o.last_line as is_duplicate,
                 o._line < o.last_line and not ({same}) as differs
             from ordered as o
             inner join repeated as a on (a._drop_id, a._line) = (o._drop_id, o._line)
             inner join repeated as b on (b._drop_id, b._line) = (o._drop_id, o.last_line)
             where o.place > 1
         """)
+
+    def _remove_losers(self) -> None:
+        self.run(f"delete from {self.cleaned} where ctid in (select row from losers)")
+
+    def _accepted(self) -> int:
+        return int(self.db.execute(text(f"select count(*) from {self.target}")).scalar_one())
+
+    def _apply(self, *, prune: bool) -> Difference:
+        return apply_difference(
+            self.db,
+            self.target,
+            "cleaned",
+            key=[self.key],
+            content=self.content,
+            provenance=PROVENANCE,
+            build=self.number,
+            prune=prune,
+        )
 
     def _write_rejects(self) -> None:
         self.run("delete from etl.rejects where drop_id = any(:drops)", drops=self.drop_ids)
@@ -226,8 +260,7 @@ class CleanedTable:
             select x._drop_id, x._line, :dataset, x.outcome, x.reasons, x.key,
                 to_jsonb(r) - array['_drop_id', '_line']
             from (
-                select _drop_id, _line, 'rejected' as outcome, reasons, {self.key} as key
-                from cleaned where reasons is not null
+                select _drop_id, _line, 'rejected' as outcome, reasons, {self.key} as key from refused
                 union all
                 select _drop_id, _line, 'duplicate',
                     array[case when differs then 'duplicate_conflict' else 'duplicate_identical' end], {self.key}
@@ -290,27 +323,24 @@ class CleanedTable:
         return bool(self.db.execute(text("select exists (select from contest where wins and moved)")).scalar())
 
     def _write_balance(self) -> None:
-        """The account of each drop: that it balances is a constraint of etl.drops."""
-        self.run(
-            """
-            with won as (select _drop_id, count(*) as rows from cleaned group by _drop_id),
-            lost as (
-                select _drop_id, count(*) filter (where is_duplicate) as duplicate,
-                    count(*) filter (where not is_duplicate) as superseded
-                from losers group by _drop_id
-            )
-            update etl.drops as d set
-                status = 'staged',
-                read = coalesce(c.read, 0), current = coalesce(w.rows, 0), superseded = coalesce(l.superseded, 0),
-                duplicate = coalesce(l.duplicate, 0), rejected = coalesce(c.rejected, 0)
-            from etl.drops as me
-            left join counts as c on me.drop_id = c._drop_id
-            left join won as w on me.drop_id = w._drop_id
-            left join lost as l on me.drop_id = l._drop_id
-            where d.drop_id = me.drop_id and me.drop_id = any(:drops)
-            """,
-            drops=self.drop_ids,
+        """The account of each drop: each number counted on its own; that they balance is a constraint of etl.drops."""
+        rows = [{"drop": drop, "read": self.read[drop]} for drop in self.drop_ids]
+        self.run(f"""
+            create temp table outcome on commit drop as
+            select _drop_id, 'current' as outcome, count(*) as rows from {self.cleaned} group by _drop_id
+            union all
+            select _drop_id, case when is_duplicate then 'duplicate' else 'superseded' end, count(*)
+            from losers group by 1, 2
+            union all
+            select _drop_id, 'rejected', count(*) from refused group by _drop_id
+        """)
+        counted = ", ".join(
+            f"{kind} = coalesce((select rows from outcome where (_drop_id, outcome) = (:drop, '{kind}')), 0)"
+            for kind in ("current", "superseded", "duplicate", "rejected")
         )
+        if rows:
+            statement = f"update etl.drops set status = 'staged', read = :read, {counted} where drop_id = :drop"
+            self.db.execute(text(statement), rows)
 
 
 @requires(raw=ingest.RawCities)

@@ -9,6 +9,8 @@ import contextlib
 import hashlib
 import io
 import queue
+import sys
+import tempfile
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -173,6 +175,8 @@ def ahead(items: Iterable[T], depth: int = 2) -> Iterator[T]:
             if isinstance(items, Generator):
                 items.close()
 
+    # COPY takes the interpreter's lock once per row: waiting 5 ms for it each time costs a sixth of a load.
+    sys.setswitchinterval(0.0001)
     thread = threading.Thread(target=produce, daemon=True)
     thread.start()
     try:
@@ -238,17 +242,44 @@ def _encode(table: pa.Table) -> pa.Buffer:
     return sink.getvalue()
 
 
+class Spool:
+    """Rows set aside while another COPY runs on the connection: in memory while they are few, else on disk."""
+
+    def __init__(self, db: Connection, table: str, columns: Sequence[str]) -> None:
+        self._db, self._table, self._columns = db, table, list(columns)
+        self._file: Any = tempfile.SpooledTemporaryFile(max_size=16_000_000)
+
+    def __enter__(self) -> Spool:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._file.close()
+
+    def add(self, rows: pa.Table) -> None:
+        if len(rows):
+            self._file.write(_encode(rows.select(self._columns)))
+
+    def copy_in(self) -> None:
+        """Send what was set aside."""
+        self._file.seek(0)
+        names = ", ".join(f'"{name}"' for name in self._columns)
+        with raw_cursor(self._db) as cursor:
+            cursor.copy_expert(f"copy {self._table} ({names}) from stdin (format csv)", self._file, size=1 << 18)
+
+
 def copy_out(db: Connection, query: str, parameters: dict[str, Any], types: dict[str, pa.DataType]) -> pa.Table:
     """The rows of a query by COPY, as one Arrow table of the given column types."""
     buffer = io.BytesIO()
     with raw_cursor(db) as cursor:
         cursor.copy_expert(cursor.mogrify(f"copy ({query}) to stdout (format csv)", parameters).decode(), buffer)
-    if not buffer.tell():
+    size = buffer.tell()
+    if not size:
         return pa.schema(list(types.items())).empty_table()
     buffer.seek(0)
     return pa.csv.read_csv(
         buffer,
-        read_options=pa.csv.ReadOptions(column_names=list(types)),
+        # one thread: others are busy with the chunks before and after
+        read_options=pa.csv.ReadOptions(column_names=list(types), use_threads=False, block_size=size + 1),
         parse_options=pa.csv.ParseOptions(newlines_in_values=True),
         convert_options=pa.csv.ConvertOptions(
             column_types=types, strings_can_be_null=True, quoted_strings_can_be_null=False, null_values=[""]
