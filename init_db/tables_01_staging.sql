@@ -15,7 +15,7 @@ create table staging.stg_enrollments (
     email text,
     phone text,
     dob date,
-    gender text,
+    gender text not null,
     city text,
     state text,
     enrollment_date date,

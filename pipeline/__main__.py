@@ -16,7 +16,8 @@ import psycopg2
 from sqlalchemy import text
 
 from pipeline.config import ConfigError, Settings, settings
-from pipeline.step import UserError, begin_run, ledger, log, look, run_id
+from pipeline.contracts import DATASETS
+from pipeline.step import UserError, begin_run, ledger, log, look, note_run, run_id
 from targets.database import DatabaseError, raw_cursor
 
 GOALS = ("EduFlow", "Warehouse", "Clean", "Ingest")
@@ -124,18 +125,17 @@ def _finish(options: Settings, code: int, seconds: float) -> None:
     with ledger(options) as db:
         built = rebuilt(db, run_id())
         if code == 0 and built:
-            values = {"run": run_id()}
-            db.execute(
-                text("update etl.runs set status = 'ok', ended_at = clock_timestamp() where run_id = :run"), values
-            )
+            note_run(db, "ok")
         drops = balance(db) if _exists(db, "staging.open_rejects") else []
         tables = table_rows(db)
-        unmatched = look(db, options).scan.unmatched
+        state = look(db, options)
     if code == 0 and not built:
         print(f"Nothing to do: all {len(tables)} tables are up to date. {seconds:.1f} s")
         return
-    for path, why in unmatched:
+    for path, why in state.scan.unmatched:
         print(f"no drop: {path!r}: {why}")
+    if missing := [name for name in DATASETS if not state.drops_of(name)]:
+        print(f"no file yet for: {', '.join(missing)}")
     print("\nBalance per drop: read = current + superseded + duplicate + rejected")
     print_table(
         drops, ("drop_id", "dataset", "drop_date", "status", "read", "current", "superseded", "duplicate", "rejected")
@@ -245,12 +245,8 @@ def trace(arguments: argparse.Namespace, options: Settings) -> int:
             found = True
             print(f"{record.path} line {record.line} (drop {record.drop_id}, {record.dataset}): {record.outcome}")
             for column, before, after in record.cells:
-                if before is None and after is None:
-                    continue
-                change = _plain(before) if before == after else f"{_plain(before)} -> {_plain(after)}"
-                print(
-                    f"    {column:22} {change if after is not None or column.startswith('(') else _plain(before) + ' -> NULL'}"
-                )
+                if before is not None or after is not None:
+                    print(f"    {column:22} {_change(before, after)}")
             if record.notes:
                 print(f"    flags                  {record.notes}")
         for table, rows, count in trace_layers(db, arguments.kind, arguments.key):
@@ -262,8 +258,11 @@ def trace(arguments: argparse.Namespace, options: Settings) -> int:
     return 0
 
 
-def _plain(value: str | None) -> str:
-    return "(none)" if value is None else repr(value)
+def _change(before: str | None, after: str | None) -> str:
+    """What a rule did to a value: 'stu-2' -> 'STU002'."""
+    if before is None or after is None:
+        return repr(after) if before is None else f"{before!r} -> NULL"
+    return repr(before) if before == after else f"{before!r} -> {after!r}"
 
 
 def sql(arguments: argparse.Namespace, options: Settings) -> int:

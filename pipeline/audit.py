@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,7 +88,7 @@ def _raw_damage(db: Connection) -> Iterator[Damage]:
         query = f"""
             select d.drop_id, d.path, d.rows, coalesce(r.rows, 0) as found
             from etl.drops as d
-            left join (select _drop_id, count(*) as rows from raw.{name} group by _drop_id) as r on d.drop_id = r._drop_id
+            left join (select _drop_id, count(*) as rows from raw.{name} group by 1) as r on d.drop_id = r._drop_id
             where d.dataset = :dataset and d.landed_at is not null and d.rows <> coalesce(r.rows, 0)
         """
         for row in db.execute(text(query), {"dataset": name}):
@@ -290,7 +290,7 @@ def _candidates(db: Connection, dataset: Dataset, drop_id: int, column: str, key
 
 
 def _traced(
-    db: Connection, dataset: Dataset, drop_id: int, path: str, before: dict[str, Any], after: dict[str, Any]
+    db: Connection, dataset: Dataset, drop_id: int, path: str, before: dict[Hashable, Any], after: dict[Hashable, Any]
 ) -> Traced:
     line = int(before["_line"])
     reject = db.execute(
@@ -304,7 +304,7 @@ def _traced(
     outcome = f"{reject.outcome} ({', '.join(reject.reasons)})" if reject else "current" if current else "superseded"
     cells = [(name, _text(before.get(name)), _text(after.get(name))) for name in dataset.staged_names]
     if not pd.isna(before["_record"]):
-        cells.insert(0, ("(whole record)", _text(before["_record"]), None))
+        cells.insert(0, ("(whole record)", None, _text(before["_record"])))
     return Traced(dataset.name, drop_id, path, line, outcome, cells, str(after["flags"]).strip("{}"))
 
 

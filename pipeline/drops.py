@@ -66,7 +66,7 @@ class Known:
 
 @dataclass(frozen=True)
 class File:
-    """A file of a dataset in the data folder. date: the ISO date in its path, if any. stat: size, mtime, ctime, inode."""
+    """A file of a dataset in the data folder. date: the ISO date in its path. stat: size, mtime, ctime, inode."""
 
     path: str
     absolute: Path
@@ -174,9 +174,8 @@ def arrivals(
         seen = known.get(file.path)
         if seen and seen.sha256 == file.sha256:
             drop = by_id.get(seen.drop_id)
-            if drop and drop.status == "refused" and drop.unsettled and drop.judged_by != judge:
-                if all(arrival.retry != drop.drop_id for arrival in found.new):
-                    found.new.append(Arrival(file, drop.drop_date, retry=drop.drop_id))
+            if drop and _tried_again(drop, judge) and all(arrival.retry != drop.drop_id for arrival in found.new):
+                found.new.append(Arrival(file, drop.drop_date, retry=drop.drop_id))
             continue
         day = file.date or max([today, *(drop.drop_date for drop in drops if drop.path == file.path)])
         if seen is None:
@@ -188,6 +187,11 @@ def arrivals(
                 continue  # the same file twice in one scan: known as a copy once the first has landed
         found.new.append(Arrival(file, day))
     return found
+
+
+def _tried_again(drop: Drop, judge: str) -> bool:
+    """Whether a refused drop deserves another try: its reader, contract or encoding is another one now."""
+    return drop.status == "refused" and drop.unsettled and drop.judged_by != judge
 
 
 def unsettled(drops: Iterable[Drop]) -> list[Drop]:

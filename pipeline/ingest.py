@@ -1,9 +1,10 @@
-"""Ingest: files -> drops in `raw.<dataset>`, byte for byte. A file that can't be read refuses itself, not the others."""
+"""Ingest: files -> drops in `raw.<dataset>`, byte for byte. A file that can't be read refuses itself alone."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import ClassVar
 
 import luigi
 import pyarrow as pa
@@ -22,9 +23,9 @@ from targets.parts import Parts
 
 @requires(folder=DataFolder)
 class Raw(Step):
-    """The drops of one dataset, in raw. Its one part is the list of drops, so a file that disappears changes nothing."""
+    """The drops of one dataset, in raw. Its one part is their list, so a file that disappears changes nothing."""
 
-    dataset: Dataset
+    dataset: ClassVar[Dataset]
 
     def own_parts(self, state: State) -> Parts:
         landed = [(d.drop_date, d.sha256, d.decision) for d in state.drops_of(self.dataset.name) if d.in_raw]
@@ -146,7 +147,8 @@ def _record(
         """
     else:
         statement = f"""
-            insert into etl.drops (dataset, path, sha256, size, drop_date, partial, status, reason, judged_by, landed_at)
+            insert into etl.drops
+            (dataset, path, sha256, size, drop_date, partial, status, reason, judged_by, landed_at)
             values (:dataset, :path, :sha256, :size, :drop_date, :partial, :status, :reason, :judged_by, {landed})
             returning drop_id
         """

@@ -11,8 +11,7 @@ from pipeline.warehouse import DimDate, FactCourseProgress, FactStudentProgress,
 class Mart(SqlStep):
     """A table of schema analytics."""
 
-    @property
-    def recipe(self) -> tuple[str, ...]:  # type: ignore[override]
+    def recipes(self) -> tuple[str, ...]:
         return (f"pipeline/sql/mart_{self.target.split('.')[1]}.sql",)
 
 

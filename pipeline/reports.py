@@ -6,7 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import luigi
 from luigi.util import requires
@@ -17,15 +17,16 @@ from pipeline.drops import Drop, shown, unsettled
 from pipeline.ingest import RAW, Ingest
 from pipeline.marts import MARTS, AsOf, ReviewQueue
 from pipeline.staging import STAGED, Clean
-from pipeline.step import Build, Built, State, Step, UserError, glance, ledger, look, run_id
+from pipeline.step import Build, Built, State, Step, UserError, glance, ledger, look, note_run, run_id
 from pipeline.warehouse import WAREHOUSE, Warehouse
 from targets.artifact import content_digest, write_files
+from targets.parts import Parts, digest
 
 
 class Artifact(Step):
     """Files in the output folder. pattern: the files it owns there."""
 
-    pattern: str
+    pattern: ClassVar[str]
 
     def is_current(self, state: State) -> bool:
         """Up to date, and the files on disk are the ones written."""
@@ -85,9 +86,15 @@ class RunSummary(Artifact):
     recipe = ("pipeline/reports.py",)
 
     def requires(self) -> list[luigi.Task]:
-        return [step() for step in (*RAW, *STAGED, *WAREHOUSE, *MARTS)] + [RejectFiles()]
+        return [*(step() for step in (*RAW, *STAGED, *WAREHOUSE, *MARTS)), RejectFiles()]
+
+    def own_parts(self, state: State) -> Parts:
+        """What the summary says beside its upstream: refused and held drops, decisions, files that are no drop."""
+        waiting = [(d.drop_id, d.status, d.decision, d.reason) for d in state.drops if d.status in ("refused", "held")]
+        return {**super().own_parts(state), "intake:": digest([waiting, state.scan.unmatched])}
 
     def build(self, build: Build) -> Built:
+        note_run(build.db, "ok")
         facts = summary(build.db, build.state)
         files = {
             "run_summary.json": [json.dumps(facts, indent=2, default=str) + "\n"],
@@ -239,10 +246,8 @@ class Intake(luigi.Task):
     def run(self) -> None:
         with ledger() as db:
             waiting = unsettled(look(db).drops)
-            db.execute(
-                text("update etl.runs set status = 'unsettled' where run_id = :run and status <> 'failed'"),
-                {"run": run_id()},
-            )
+            if waiting:
+                note_run(db, "unsettled")
         if waiting:
             raise UserError(waiting_text(waiting))
 

@@ -204,7 +204,7 @@ def timestamp(text: str, column: Column, context: Context) -> Cell:
 
 
 def gender(text: str, column: Column, context: Context) -> Cell:
-    """m, MALE -> Male; f, Female -> Female; anything else -> Other."""
+    """m, MALE -> Male; f, Female -> Female; anything else, blank too -> Other."""
     return Cell({"m": "Male", "male": "Male", "f": "Female", "female": "Female"}.get(text.lower(), "Other"))
 
 
@@ -310,7 +310,8 @@ def _blank(column: Column) -> Cell:
     if column.rule == "number" and column.blank_value is not None:
         value = _rounded(Decimal(column.blank_value), column.scale)
         return Cell(value if column.scale else int(value), column.missing)
-    return Cell({"name": (None,) * 3, "aliases": "{}", "code": column.default}.get(column.rule), column.missing)
+    said = {"name": (None,) * 3, "aliases": "{}", "code": column.default, "gender": "Other"}
+    return Cell(said.get(column.rule), column.missing)
 
 
 # --- words and letters ----------------------------------------------------------------------------------------------

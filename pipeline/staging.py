@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from typing import ClassVar
 
 import luigi
 import pandas as pd
@@ -33,7 +34,7 @@ PROVENANCE = ("_drop_id", "_line")
 class Staged(Step):
     """The current rows of one dataset. In full: every accepted drop is cleaned again from raw; else only new drops."""
 
-    dataset: Dataset
+    dataset: ClassVar[Dataset]
     recipe = ("pipeline/rules.py", "pipeline/staging.py")
 
     def own_parts(self, state: State) -> Parts:
@@ -94,7 +95,7 @@ def contexts(db: Connection, dataset: Dataset, options: Settings, drops: list[Dr
 
 
 def read_raw(db: Connection, dataset: Dataset, drop: Drop, chunk_rows: int) -> Iterator[pd.DataFrame]:
-    """The records of a drop in chunks of up to `chunk_rows` lines: `_line`, the contract's columns, `_record`, as text."""
+    """The records of a drop, `chunk_rows` lines at a time: `_line`, the contract's columns, `_record`, as text."""
     names = [*dataset.column_names, "_record"]
     types = {"_line": pa.int64(), **dict.fromkeys(names, pa.string())}
     query = f"""
@@ -172,7 +173,7 @@ class Cleaning:
         """)
 
     def _load(self, options: Settings) -> None:
-        """Clean the records in raw; accepted ones go into `cleaned` as they come, rejected ones into `refused` after."""
+        """Clean the records in raw: accepted ones into `cleaned` as they come, rejected ones into `refused` after."""
         self.run(f"""
             create temp table refused (
                 {self.key} text, reasons text[] not null, _drop_id bigint, _line bigint
@@ -194,7 +195,9 @@ class Cleaning:
                     rows, counts = clean(frame, self.dataset, context[drop.drop_id])
                     for count in counts.itertuples():
                         for kind in KINDS:
-                            self.stats[drop.drop_id, count.column, count.rule, kind] += int(getattr(count, kind))
+                            self.stats[drop.drop_id, str(count.column), str(count.rule), kind] += int(
+                                getattr(count, kind)
+                            )
                     self.read[drop.drop_id] += len(rows)
                     progress.add(len(rows))
                     table = pa.Table.from_pandas(rows, preserve_index=False)
@@ -205,7 +208,7 @@ class Cleaning:
                     yield table.append_column("_build", pa.repeat(pa.scalar(self.number), len(table)))
 
     def _find_losers(self) -> None:
-        """`losers`: accepted rows whose key comes again: later in the drop (duplicate), or in a newer one (superseded)."""
+        """`losers`: accepted rows whose key comes again: later in the drop (duplicate), in a newer one (superseded)."""
         same = " and ".join(f"a.{name} is not distinct from b.{name}" for name in self.content)
         self.run(f"""
             create temp table repeated on commit drop as

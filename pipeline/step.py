@@ -18,7 +18,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
 
 import luigi
 import psycopg2
@@ -210,21 +210,24 @@ class Step(luigi.Task):
     dataset  its contract, if it has one
     """
 
-    target: str
-    recipe: tuple[str, ...] = ()
-    options: tuple[str, ...] = ()
-    dataset: Dataset | None = None
+    target: ClassVar[str]
+    recipe: ClassVar[tuple[str, ...]] = ()
+    options: ClassVar[tuple[str, ...]] = ()
+    dataset: ClassVar[Dataset | None] = None
 
     def build(self, build: Build) -> Built:
         """Make the target inside the transaction `build.db`."""
         raise NotImplementedError  # each family of steps has its own
+
+    def recipes(self) -> tuple[str, ...]:
+        return self.recipe
 
     def steps(self) -> list[Step]:
         """The steps whose targets this one reads."""
         return [task for task in luigi.task.flatten(self.requires()) if isinstance(task, Step)]
 
     def own_parts(self, state: State) -> Parts:
-        parts = {f"recipe:{path}": digests.source_digest(PROJECT / path) for path in self.recipe}
+        parts = {f"recipe:{path}": digests.source_digest(PROJECT / path) for path in self.recipes()}
         if self.dataset:
             parts[f"contract:{self.dataset.name}"] = digests.digest(self.dataset)
         schema = self.target.split(".")[0]
@@ -301,7 +304,7 @@ class Step(luigi.Task):
                 full_build=record.build + 1 if built.removed else record.full_build,
             )
             seconds = time.perf_counter() - started
-            _note_run(db)
+            note_run(db)
             write_record(db, record, seconds=seconds, run_id=run_id(), why=why)
         detail = f", {built.note}" if built.note else ""
         log.info(
@@ -333,19 +336,21 @@ def _failure_recorded(target: str, options: Settings) -> Iterator[None]:
         yield
     except Exception as error:
         with contextlib.suppress(Exception), ledger(options) as db:
-            _note_run(db, "failed")
+            note_run(db, "failed")
         if isinstance(error, DBAPIError | psycopg2.Error):
             raise StepError(f"{target} could not be made: {complaint(error)}") from None
         raise
 
 
-def _note_run(db: Connection, status: str | None = None) -> None:
+def note_run(db: Connection, status: str | None = None) -> None:
     """Say in the ledger that this run did something, and how it stands; a failure stays a failure."""
     db.execute(
         text("""
-            insert into etl.runs (run_id, started_at, ended_at, status) values (:run, now(), clock_timestamp(), coalesce(:status, 'running'))
-            on conflict (run_id) do update
-            set ended_at = clock_timestamp(), status = case when etl.runs.status = 'failed' then 'failed' else coalesce(:status, etl.runs.status) end
+            insert into etl.runs (run_id, started_at, ended_at, status)
+            values (:run, now(), clock_timestamp(), coalesce(:status, 'running'))
+            on conflict (run_id) do update set
+                ended_at = clock_timestamp(),
+                status = case when etl.runs.status = 'failed' then 'failed' else coalesce(:status, etl.runs.status) end
         """),
         {"run": run_id(), "status": status},
     )

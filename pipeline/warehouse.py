@@ -7,7 +7,7 @@ above the build consumed last time (0 asks for everything). Keys are hashes of n
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, ClassVar
 
 import luigi
 from luigi.util import requires
@@ -24,10 +24,9 @@ SINCE = re.compile(r":(\w+)_since\b")
 class SqlStep(Step):
     """A table made by one SELECT. key: the columns that name a row."""
 
-    key: tuple[str, ...]
+    key: ClassVar[tuple[str, ...]]
 
-    @property
-    def recipe(self) -> tuple[str, ...]:  # type: ignore[override]
+    def recipes(self) -> tuple[str, ...]:
         return (f"pipeline/sql/{self.target.split('.')[1]}.sql",)
 
     def parameters(self, build: Build) -> dict[str, Any]:
@@ -35,7 +34,7 @@ class SqlStep(Step):
 
     def build(self, build: Build) -> Built:
         db = build.db
-        select = (PROJECT / self.recipe[0]).read_text()
+        select = (PROJECT / self.recipes()[0]).read_text()
         tables = set(SINCE.findall(select))
         incremental = bool(tables) and not build.full
         since = {f"{name}_since": build.consumed.get(f"staging.{name}", 0) if incremental else 0 for name in tables}

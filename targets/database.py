@@ -70,7 +70,7 @@ class Database:
                 "EDUFLOW_DATABASE is not a PostgreSQL URL (postgresql+psycopg2://user:password@host:5432/name)"
             ) from None
         return {
-            **{key: value for key, value in url.translate_connect_args(username="user", database="dbname").items()},
+            **url.translate_connect_args(username="user", database="dbname"),
             **url.query,
         }
 
@@ -247,7 +247,7 @@ class Spool:
 
     def __init__(self, db: Connection, table: str, columns: Sequence[str]) -> None:
         self._db, self._table, self._columns = db, table, list(columns)
-        self._file: Any = tempfile.SpooledTemporaryFile(max_size=16_000_000)
+        self._file: Any = tempfile.SpooledTemporaryFile(max_size=16_000_000)  # noqa: SIM115 - closed by __exit__
 
     def __enter__(self) -> Spool:
         return self

@@ -17,7 +17,8 @@ Parts = dict[str, str]
 def digest(value: Any) -> str:
     """Digest of a plain value: dataclasses, tuples, dates and the JSON types; equal values, equal digests."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return _dataclass_digest(value)
+        frozen: Any = value
+        return _dataclass_digest(frozen)
     return hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).hexdigest()
 
 

@@ -57,9 +57,12 @@ def csv_text(dataset: str, *rows: dict[str, str], columns: list[str] | None = No
     lines = [",".join(columns)]
     for row in rows:
         values = {**ROWS[dataset], **row}
-        quoted = ('"' + values[name].replace('"', '""') + '"' if set(values[name]) & set(',"\n') else values[name] for name in columns)
-        lines.append(",".join(quoted))
+        lines.append(",".join(_quoted(values[name]) for name in columns))
     return "\n".join(lines) + "\n"
+
+
+def _quoted(value: str) -> str:
+    return '"' + value.replace('"', '""') + '"' if set(value) & set(',"\n') else value
 
 
 @dataclass
@@ -127,9 +130,11 @@ class House:
     def contents(self) -> dict[str, list[tuple[Any, ...]]]:
         """Every derived table, without the columns that say how it was loaded."""
         tables = self.query("""
-            select format('%I.%I', table_schema, table_name), string_agg(quote_ident(column_name), ', ' order by ordinal_position)
+            select format('%I.%I', table_schema, table_name),
+                string_agg(quote_ident(column_name), ', ' order by ordinal_position)
             from information_schema.columns inner join information_schema.tables using (table_schema, table_name)
-            where table_schema in ('staging', 'warehouse', 'analytics') and table_type = 'BASE TABLE' and column_name not like '\\_%'
+            where table_schema in ('staging', 'warehouse', 'analytics') and table_type = 'BASE TABLE'
+                and column_name not like '\\_%'
             group by 1
         """)
         return {table: sorted(self.query(f"select {columns} from {table}"), key=repr) for table, columns in tables}
@@ -144,6 +149,8 @@ def cluster() -> Iterator[dict[str, str]]:
     connection = psycopg2.connect(**keywords)
     connection.autocommit = True
     with connection.cursor() as cursor:
+        cursor.execute("alter system set fsync = off")  # this cluster is thrown away
+        cursor.execute("select pg_reload_conf()")
         cursor.execute("create database template_eduflow")
     with Database(url(keywords, "template_eduflow"), folder).transaction() as db:
         migrate(db)

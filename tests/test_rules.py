@@ -335,8 +335,8 @@ def test_an_instant_outside_the_range_is_flagged(text):
         (" F ", "Female"),
         ("Female", "Female"),
         ("x", "Other"),
-        ("", None),
-        (None, None),
+        ("", "Other"),
+        (None, "Other"),
     ],
 )
 def test_genders(text, expected):
