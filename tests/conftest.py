@@ -43,7 +43,8 @@ ROWS = {
     },
     "support_tickets": {
         "ticket_id": "TKT001", "student_id": "STU001", "subject": "Help", "description": "It does not load",
-        "priority": "High", "status": "Open", "category": "Technical", "created_date": "2024-02-01", "resolved_date": "",
+        "priority": "High", "status": "Open", "category": "Technical", "created_date": "2024-02-01",
+        "resolved_date": "",
     },
     "city_master": {
         "city_name": "Pune", "state_name": "Maharashtra", "state_code": "MH", "common_misspellings": "Poona",

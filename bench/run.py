@@ -1,0 +1,258 @@
+"""The benchmark: how fast, how much memory, as ratios to a bare COPY of the same files on the same server.
+
+    make bench                          (python -m bench.run)
+    python -m bench.run --students 10000 --events 100000 --no-memory
+
+Each step runs in a process of its own, which first imports everything and finds the server up, then takes the time of
+`python -m pipeline run GOAL` as it runs inside it, and reports its peak memory. Generated files and the cluster are
+kept in `bench/out` (for root, beside the project's cluster) and made anew by every run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench import generate
+from init_db import server
+from pipeline.config import PROJECT
+from pipeline.contracts import DATASETS
+from targets.database import Database
+
+OUT = PROJECT / "bench" / "out"
+CLUSTER = server.default_directory(PROJECT).parent / "bench"
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What a process took: seconds of the work itself, peak memory in MB."""
+
+    seconds: float
+    peak: float
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Speed and memory of EduFlow, as ratios to a bare COPY.")
+    parser.add_argument("--students", type=int, default=100_000)
+    parser.add_argument("--events", type=int, default=1_000_000)
+    parser.add_argument("--no-memory", action="store_true", help="leave out the run on four times the events")
+    parser.add_argument("--child", nargs=2, metavar=("WORK", "ARGUMENT"), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.child:
+        print(json.dumps(CHILDREN[options.child[0]](options.child[1])))
+        return
+    house = House("one", options.students, options.events)
+    rows = speed(house, options)
+    if not options.no_memory:
+        rows += memory(house, options)
+    print_rows(rows)
+
+
+@dataclass
+class House:
+    """A data folder and a cluster of its own, both new."""
+
+    name: str
+    students: int
+    events: int
+
+    def __post_init__(self) -> None:
+        server.remove(self.cluster)
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.generate(1)
+
+    @property
+    def folder(self) -> Path:
+        return OUT / self.name
+
+    @property
+    def cluster(self) -> Path:
+        return CLUSTER / self.name
+
+    def generate(self, day: int) -> None:
+        size = ["--students", str(self.students), "--events", str(self.events), "--day", str(day)]
+        with contextlib.redirect_stdout(io.StringIO()):
+            generate.main([*size, "--out", str(self.folder / "data")])
+
+    def child(self, work: str, argument: str) -> Taken:
+        print(f"{self.name}: {work} {argument}", file=sys.stderr)
+        command = [sys.executable, "-m", "bench.run", "--child", work, argument]
+        done = subprocess.run(command, cwd=PROJECT, env=self.environment(), stdout=subprocess.PIPE, check=True)
+        return Taken(**json.loads(done.stdout.splitlines()[-1]))
+
+    def run(self, goal: str) -> Taken:
+        return self.child("run", goal)
+
+    def command(self) -> float:
+        """Seconds of the whole command, process start included."""
+        started = time.perf_counter()
+        command = [sys.executable, "-m", "pipeline", "run"]
+        subprocess.run(command, cwd=PROJECT, env=self.environment(), stdout=subprocess.DEVNULL, check=True)
+        return time.perf_counter() - started
+
+    def environment(self) -> dict[str, str]:
+        own = {
+            "EDUFLOW_DATA_DIR": str(self.folder / "data"),
+            "EDUFLOW_OUTPUT_DIR": str(self.folder / "output"),
+            "EDUFLOW_DATABASE_DIR": str(self.cluster),
+            "EDUFLOW_DATABASE": "",
+        }
+        return {**os.environ, **own}
+
+
+# --- what a child process does --------------------------------------------------------------------------------------
+
+
+def run_goal(goal: str) -> dict[str, float]:
+    from pipeline.__main__ import main as eduflow
+    from pipeline.config import settings
+    from pipeline.step import ledger
+
+    with ledger(settings()):  # the server is up and the ledger there
+        pass
+    started = time.perf_counter()
+    with contextlib.redirect_stdout(io.StringIO()):
+        code = eduflow(["run", goal])
+    taken = time.perf_counter() - started
+    if code:
+        sys.exit(code)
+    return {"seconds": taken, "peak": _peak()}
+
+
+def bare_copy(name: str) -> dict[str, float]:
+    """COPY of a file (or of all) into new text tables, three times; the fastest. Ragged lines are left out first."""
+    folder = Path(os.environ["EDUFLOW_DATA_DIR"])
+    database = Database("", Path(os.environ["EDUFLOW_DATABASE_DIR"]))
+    files = [file for file in sorted(folder.rglob("*.csv")) if name in ("all", file.stem)]
+    bare = [(file.stem, _without_ragged(file)) for file in files]
+    return {"seconds": min(_copy_all(database, bare) for _ in range(3)), "peak": _peak()}
+
+
+def _without_ragged(file: Path) -> Path:
+    """The file as COPY can take it: a line whose commas outside quotes are too few or too many is left out."""
+    import csv
+
+    columns = len(DATASETS[file.stem].columns)
+    bare = file.parent.parent.parent / f"bare-{file.name}"
+    with file.open(newline="", encoding="utf-8") as source, bare.open("w", newline="", encoding="utf-8") as target:
+        csv.writer(target).writerows(row for row in csv.reader(source) if len(row) == columns)
+    return bare
+
+
+def _copy_all(database: Database, files: list[tuple[str, Path]]) -> float:
+    connection: Any = database.connect()
+    with connection, connection.cursor() as cursor:
+        for name, _ in files:
+            columns = ", ".join(f"{column} text" for column in DATASETS[name].column_names)
+            cursor.execute(f"drop table if exists bare_{name}; create table bare_{name} ({columns})")
+    started = time.perf_counter()
+    with connection, connection.cursor() as cursor:
+        for name, file in files:
+            with file.open("rb") as source:
+                cursor.copy_expert(f"copy bare_{name} from stdin (format csv, header)", source, size=1 << 18)
+    taken = time.perf_counter() - started
+    connection.close()
+    return taken
+
+
+def _peak() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000  # Linux says kB
+
+
+CHILDREN = {"run": run_goal, "copy": bare_copy}
+
+
+# --- the table ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the result. ratio: of what `to` says; limit: the most it may be."""
+
+    what: str
+    value: str
+    ratio: float
+    to: str
+    limit: float
+
+
+def speed(house: House, options: argparse.Namespace) -> list[Row]:
+    with held(house):
+        file = house.child("copy", "student_progress").seconds
+        files = house.child("copy", "all").seconds
+        land, stage = house.run("RawProgress").seconds, house.run("StagedProgress").seconds
+        warehouse = land + stage + house.run("Warehouse").seconds
+        first = warehouse + house.run("EduFlow").seconds
+        idle = min(house.run("EduFlow").seconds for _ in range(3))
+        house.generate(2)
+        second_warehouse = house.run("Warehouse").seconds
+        second = second_warehouse + house.run("EduFlow").seconds
+        command = min(house.command() for _ in range(3))
+    return [
+        Row(f"bare COPY of {options.events:,} events", f"{file:.2f} s", 1, "itself", 1),
+        Row("landing", f"{land:.2f} s", land / file, "bare COPY", 1.8),
+        Row("file to staged", f"{land + stage:.2f} s", (land + stage) / file, "bare COPY", 9),
+        Row("bare COPY of all files", f"{files:.2f} s", 1, "itself", 1),
+        Row("goal Warehouse", f"{warehouse:.2f} s", warehouse / files, "bare COPY", 25),
+        Row("whole run", f"{first:.2f} s", first / files, "bare COPY", float("nan")),
+        Row(
+            "1 % drop, Warehouse",
+            f"{second_warehouse:.2f} s",
+            (second_warehouse - idle) / (warehouse - idle),
+            "the first",
+            0.05,
+        ),
+        Row("1 % drop, whole run", f"{second:.2f} s", (second - 2 * idle) / (first - idle), "the first", 0.05),
+        Row("nothing to do, command", f"{command:.2f} s", command, "1 s", 3),
+    ]
+
+
+def memory(house: House, options: argparse.Namespace) -> list[Row]:
+    small, large = (
+        House("small", options.students, options.events),
+        House("large", options.students, 4 * options.events),
+    )
+    peaks = []
+    for which in (small, large):
+        with held(which):
+            peaks.append(which.run("EduFlow").peak)
+    return [
+        Row(f"peak memory, {options.events:,} events", f"{peaks[0]:.0f} MB", peaks[0] / 700, "700 MB", 1),
+        Row(
+            f"peak memory, {4 * options.events:,} events",
+            f"{peaks[1]:.0f} MB",
+            peaks[1] / peaks[0],
+            "the smaller",
+            1.15,
+        ),
+    ]
+
+
+@contextlib.contextmanager
+def held(house: House) -> Any:
+    """Keep the server up between the child processes, and take it away at the end."""
+    server.start(house.cluster)
+    yield
+    server.remove(house.cluster)
+
+
+def print_rows(rows: list[Row]) -> None:
+    print(f"\n{'':34} {'measured':>10} {'ratio':>8} {'limit':>7}")
+    for row in rows:
+        within = "" if not row.ratio > row.limit else "  over"
+        print(f"{row.what:34} {row.value:>10} {row.ratio:>8.2f} {row.limit:>7.2f}  of {row.to}{within}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,229 @@
+"""Contracts, DDL and steps say the same; a column forgotten in one of them fails here."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from pipeline.contracts import DATASETS, STAGED_TYPES, Column, Dataset
+from pipeline.drops import scan
+from pipeline.ingest import RAW
+from pipeline.marts import MARTS
+from pipeline.rules import CANONICAL, RULES, Context, judge
+from pipeline.staging import STAGED
+from pipeline.warehouse import WAREHOUSE
+
+every_dataset = pytest.mark.parametrize("dataset", DATASETS.values(), ids=str)
+COLUMNS = [(dataset, column) for dataset in DATASETS.values() for column in dataset.columns]
+every_column = pytest.mark.parametrize(
+    "dataset, column", COLUMNS, ids=[f"{dataset.name}.{column.name}" for dataset, column in COLUMNS]
+)
+
+# Columns whose name says it all, in dimensions, facts and marts; every other column has a comment.
+SELF_EVIDENT = {
+    "as_of", "category", "city", "completion_percentage", "course_id", "course_name", "date", "dataset", "day",
+    "day_name", "difficulty", "dob", "duration_hours", "duration_seconds", "email", "enrollment_date", "event_id",
+    "event_timestamp", "event_type", "events", "first_activity", "first_name", "full_name", "gender",
+    "instructor_name", "is_weekend", "iso_week", "last_activity", "last_name", "module_id", "month", "month_name",
+    "only_row", "payment_status", "phone", "price", "priority", "program_id", "quarter", "score", "source", "state",
+    "status", "student_id", "ticket_id", "year",
+}  # fmt: skip
+
+
+def described(house, table: str) -> list[tuple[str, str]]:
+    return house.query(
+        """
+        select attname, format_type(atttypid, atttypmod) from pg_attribute
+        where attrelid = %s::regclass and attnum > 0 and not attisdropped order by attnum
+        """,
+        table,
+    )
+
+
+def key_columns(house, table: str) -> list[str]:
+    return [
+        name
+        for (name,) in house.query(
+            """
+            select a.attname from pg_constraint as c cross join unnest(c.conkey) with ordinality as k (attnum, place)
+            inner join pg_attribute as a on a.attrelid = c.conrelid and a.attnum = k.attnum
+            where c.conrelid = %s::regclass and c.contype = 'p' order by k.place
+            """,
+            table,
+        )
+    ]
+
+
+# --- contracts and DDL ----------------------------------------------------------------------------------------------
+
+
+def test_every_raw_table_holds_the_contracts_columns_as_text(house):
+    for dataset in DATASETS.values():
+        assert described(house, f"raw.{dataset.name}") == [
+            ("_drop_id", "bigint"),
+            ("_line", "bigint"),
+            *((column, "text") for column in dataset.column_names),
+            ("_extra", "jsonb"),
+            ("_record", "text"),
+        ]
+
+
+def test_every_staging_table_holds_what_the_contract_says_comes_out(house):
+    for dataset in DATASETS.values():
+        table = f"staging.{dataset.table}"
+        assert described(house, table) == [
+            *dataset.staged,
+            ("flags", "text[]"),
+            ("quality_score", "smallint"),
+            ("_drop_id", "bigint"),
+            ("_line", "bigint"),
+            ("_build", "bigint"),
+        ]
+        assert key_columns(house, table) == [dataset.key]
+        generated = "select attgenerated from pg_attribute where attrelid = %s::regclass and attname = 'quality_score'"
+        assert house.one(generated, table) == "s"
+
+
+def test_no_table_of_raw_or_staging_lacks_a_contract(house):
+    tables = house.query("select format('%I.%I', schemaname, tablename) from pg_tables where schemaname = any(%s)", ["raw", "staging"])
+    assert {table for (table,) in tables} == {
+        name for dataset in DATASETS.values() for name in (f"raw.{dataset.name}", f"staging.{dataset.table}")
+    }
+
+
+def test_every_derived_table_has_a_step_and_its_key_names_a_row(house):
+    steps = {step.target: step for step in (*WAREHOUSE, *MARTS)}
+    tables = house.query("select format('%I.%I', schemaname, tablename) from pg_tables where schemaname = any(%s)", ["warehouse", "analytics"])
+    assert {table for (table,) in tables} == set(steps)
+    for target, step in steps.items():
+        assert set(key_columns(house, target)) == set(step.key), target
+
+
+def test_keys_and_ids_are_compared_byte_by_byte(house):
+    """The same order on every server; `max` and `order by` of an id must not depend on a locale."""
+    for dataset in DATASETS.values():
+        collation = """
+            select collname from pg_attribute inner join pg_collation on pg_collation.oid = attcollation
+            where attrelid = %s::regclass and attname = %s
+        """
+        assert house.one(collation, f"staging.{dataset.table}", dataset.key) == "C", dataset.name
+
+
+@pytest.mark.parametrize("schema", ["raw", "staging", "warehouse", "analytics", "etl"])
+def test_every_schema_table_and_view_has_a_comment(house, schema):
+    assert house.one("select obj_description(%s::regnamespace)", schema)
+    silent = "select relname from pg_class where relnamespace = %s::regnamespace and relkind in ('r', 'v') and obj_description(oid) is null"
+    assert house.query(silent, schema) == []
+
+
+@pytest.mark.parametrize("schema", ["staging", "warehouse", "analytics"])
+def test_every_column_that_does_not_speak_for_itself_has_a_comment(house, schema):
+    """They feed the data dictionary. flags to _build are explained once, with schema staging."""
+    silent = house.query(
+        """
+        select format('%%s.%%s', attrelid::regclass, attname), attname from pg_attribute
+        inner join pg_class on pg_class.oid = attrelid
+        where relnamespace = %s::regnamespace and relkind = 'r' and attnum > 0 and not attisdropped
+        and col_description(attrelid, attnum) is null
+        """,
+        schema,
+    )
+    plain = {"flags", "quality_score", "_drop_id", "_line", "_build"} if schema == "staging" else SELF_EVIDENT
+    assert [column for column, name in silent if name not in plain and not name.endswith("_key")] == []
+
+
+def test_the_comment_on_schema_staging_explains_the_columns_that_all_its_tables_share(house):
+    comment = house.one("select obj_description('staging'::regnamespace)")
+    assert [name for name in ("flags", "quality_score", "_drop_id", "_line", "_build") if name not in comment] == []
+
+
+# --- contracts themselves -------------------------------------------------------------------------------------------
+
+
+@every_dataset
+def test_a_contract_is_whole(dataset: Dataset):
+    assert dataset.mode in ("append", "snapshot")
+    assert dataset.key in dataset.column_names and dataset.column(dataset.key).rule in ("key", "student_id")
+    assert len(set(dataset.staged_names)) == len(dataset.staged_names)
+    assert set(dataset.groups) <= set(dataset.staged_names) - {dataset.key}
+    assert set(dataset.reference) <= set(DATASETS) - {dataset.name}
+    reserved = {"flags", "reasons", "quality_score", "_drop_id", "_line", "_build", "_extra", "_record"}
+    assert reserved.isdisjoint({*dataset.staged_names, *dataset.column_names})
+
+
+@every_column
+def test_a_column_names_a_rule_and_a_type(dataset: Dataset, column: Column):
+    assert column.rule in RULES
+    assert column.rule == "number" or column.rule in STAGED_TYPES
+    assert column.case in ("", "upper", "lower", "title")
+    assert all(re.fullmatch("[a-z][a-z0-9_]*", name) for name in (column.name, *column.aliases))
+
+
+def test_no_rule_or_short_cut_is_left_over():
+    used = {column.rule for _, column in COLUMNS}
+    assert set(RULES) == used == {*STAGED_TYPES, "number"}
+    assert set(CANONICAL) <= used
+
+
+@every_dataset
+def test_no_two_columns_of_a_dataset_share_a_header_name(dataset: Dataset):
+    names = [name for column in dataset.columns for name in (column.name, *column.aliases)]
+    assert len(set(names)) == len(names)
+
+
+@every_dataset
+def test_no_two_columns_of_a_dataset_share_a_flag(dataset: Dataset):
+    prefixes = [column.flag_prefix for column in dataset.columns]
+    assert len(set(prefixes)) == len(prefixes)
+
+
+@every_column
+def test_a_vocabulary_is_closed_its_canonical_values_mean_themselves(dataset: Dataset, column: Column):
+    import datetime as dt
+
+    context = Context(dt.date(2024, 2, 8))
+    for word, value in column.words:
+        for said in (word, value, value.upper(), value.lower(), f" {value} ", value.replace(" ", "-")):
+            assert judge(said, column, context) == (value, ""), said
+    spelled = [word for word, _ in column.words]
+    assert len(set(spelled)) == len(spelled)
+    assert column.default is None or column.default in {value for _, value in column.words}
+
+
+# --- steps and files ------------------------------------------------------------------------------------------------
+
+
+@every_dataset
+def test_every_dataset_has_a_raw_and_a_staged_step(dataset: Dataset):
+    assert [step.target for step in RAW if step.dataset == dataset] == [f"raw.{dataset.name}"]
+    assert [step.target for step in STAGED if step.dataset == dataset] == [f"staging.{dataset.table}"]
+
+
+@every_dataset
+def test_a_staged_step_reads_its_own_raw_and_the_reference_data_its_contract_names(dataset: Dataset):
+    step = next(step for step in STAGED if step.dataset == dataset)()
+    references = {f"staging.{DATASETS[name].table}" for name in dataset.reference}
+    assert {above.target for above in step.steps()} == {f"raw.{dataset.name}"} | references
+
+
+def test_every_step_has_a_family_name_and_a_target_of_its_own():
+    steps = [*RAW, *STAGED, *WAREHOUSE, *MARTS]
+    assert len({step.target for step in steps}) == len({step.__name__ for step in steps}) == len(steps)
+
+
+def test_no_two_datasets_share_a_file_name():
+    names = [name for dataset in DATASETS.values() for name in (dataset.name, *dataset.aliases)]
+    assert len(set(names)) == len(names)
+
+
+@every_dataset
+def test_every_file_name_of_a_dataset_is_recognised(dataset: Dataset, tmp_path):
+    names = [dataset.name, *dataset.aliases]
+    shapes = ["{}.csv", "{}_2024-02-08.csv", "2024-02-08-{}.jsonl.gz", "{}.rejects-7.csv"]
+    files = {shape.format(written) for name in names for written in (name, name.upper()) for shape in shapes}
+    for file in files:
+        (tmp_path / file).write_text("")
+    found = scan(tmp_path, {})
+    assert found.unmatched == ()
+    assert {(file.path, file.dataset) for file in found.files} == {(file, dataset.name) for file in files}
