@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 
 import pytest
@@ -86,7 +87,9 @@ def test_every_staging_table_holds_what_the_contract_says_comes_out(house):
 
 
 def test_no_table_of_raw_or_staging_lacks_a_contract(house):
-    tables = house.query("select format('%I.%I', schemaname, tablename) from pg_tables where schemaname = any(%s)", ["raw", "staging"])
+    tables = house.query(
+        "select format('%%I.%%I', schemaname, tablename) from pg_tables where schemaname = any(%s)", ["raw", "staging"]
+    )
     assert {table for (table,) in tables} == {
         name for dataset in DATASETS.values() for name in (f"raw.{dataset.name}", f"staging.{dataset.table}")
     }
@@ -94,7 +97,10 @@ def test_no_table_of_raw_or_staging_lacks_a_contract(house):
 
 def test_every_derived_table_has_a_step_and_its_key_names_a_row(house):
     steps = {step.target: step for step in (*WAREHOUSE, *MARTS)}
-    tables = house.query("select format('%I.%I', schemaname, tablename) from pg_tables where schemaname = any(%s)", ["warehouse", "analytics"])
+    tables = house.query(
+        "select format('%%I.%%I', schemaname, tablename) from pg_tables where schemaname = any(%s)",
+        ["warehouse", "analytics"],
+    )
     assert {table for (table,) in tables} == set(steps)
     for target, step in steps.items():
         assert set(key_columns(house, target)) == set(step.key), target
@@ -112,8 +118,11 @@ def test_keys_and_ids_are_compared_byte_by_byte(house):
 
 @pytest.mark.parametrize("schema", ["raw", "staging", "warehouse", "analytics", "etl"])
 def test_every_schema_table_and_view_has_a_comment(house, schema):
-    assert house.one("select obj_description(%s::regnamespace)", schema)
-    silent = "select relname from pg_class where relnamespace = %s::regnamespace and relkind in ('r', 'v') and obj_description(oid) is null"
+    assert house.one("select obj_description(%s::regnamespace, 'pg_namespace')", schema)
+    silent = """
+        select relname from pg_class
+        where relnamespace = %s::regnamespace and relkind in ('r', 'v') and obj_description(oid, 'pg_class') is null
+    """
     assert house.query(silent, schema) == []
 
 
@@ -134,7 +143,7 @@ def test_every_column_that_does_not_speak_for_itself_has_a_comment(house, schema
 
 
 def test_the_comment_on_schema_staging_explains_the_columns_that_all_its_tables_share(house):
-    comment = house.one("select obj_description('staging'::regnamespace)")
+    comment = house.one("select obj_description('staging'::regnamespace, 'pg_namespace')")
     assert [name for name in ("flags", "quality_score", "_drop_id", "_line", "_build") if name not in comment] == []
 
 
@@ -180,8 +189,6 @@ def test_no_two_columns_of_a_dataset_share_a_flag(dataset: Dataset):
 
 @every_column
 def test_a_vocabulary_is_closed_its_canonical_values_mean_themselves(dataset: Dataset, column: Column):
-    import datetime as dt
-
     context = Context(dt.date(2024, 2, 8))
     for word, value in column.words:
         for said in (word, value, value.upper(), value.lower(), f" {value} ", value.replace(" ", "-")):

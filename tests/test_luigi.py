@@ -1,0 +1,149 @@
+"""The ways people run it: plain Luigi, single targets by name, worker processes, a central luigid, many at once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from pipeline.audit import graph
+
+PROJECT = Path(__file__).parent.parent
+PLAIN = ("-m", "luigi", "--module", "pipeline")
+
+
+@pytest.fixture
+def small(house):
+    house.rows("2024-02-01/students_enrollment.csv", "students_enrollment", {}, {"student_id": "2"})
+    house.rows("2024-02-01/student_progress.csv", "student_progress", {}, {"event_id": "e2", "student_id": "STU002"})
+    house.rows("2024-02-02/student_progress.csv", "student_progress", {"score": "90"})
+    return house
+
+
+@pytest.fixture
+def luigid(tmp_path):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "luigi.cmdline", "--address", "127.0.0.1", "--port", str(port)]
+    command[1:3] = ["-c", "from luigi.cmdline import luigid; luigid()"]
+    log = (tmp_path / "luigid.log").open("wb")
+    process = subprocess.Popen([*command, "--state-path", str(tmp_path / "state")], cwd=PROJECT, stdout=log, stderr=log)
+    url = f"http://127.0.0.1:{port}"
+    for _ in range(100):
+        try:
+            urllib.request.urlopen(f"{url}/api/task_list?data=%7B%7D", timeout=1).close()
+            break
+        except OSError:
+            time.sleep(0.1)
+    yield url
+    process.terminate()
+    process.wait(10)
+    log.close()
+
+
+def test_plain_luigi_runs_the_whole_graph(small):
+    done = small.command(*PLAIN, "EduFlow", "--local-scheduler")
+    assert done.returncode == 0, done.stderr
+    assert "This progress looks :)" in done.stderr
+    assert small.query("select score from warehouse.fact_student_progress order by event_id") == [(80,), (90,)]
+    assert small.one("select status from etl.runs") == "ok"
+
+
+@pytest.mark.parametrize("goal", ["Ingest", "Clean", "Warehouse"])
+def test_a_goal_builds_its_layer_and_what_is_below(small, goal):
+    done = small.command(*PLAIN, goal, "--local-scheduler")
+    assert done.returncode == 0, done.stderr
+    layers = {"Ingest": {"raw"}, "Clean": {"raw", "staging"}, "Warehouse": {"raw", "staging", "warehouse"}}
+    assert {target.split(".")[0] for target in small.builds()} == layers[goal]
+
+
+def test_a_single_target_by_name_builds_only_what_it_needs(small):
+    done = small.command(*PLAIN, "FactEnrollments", "--local-scheduler")
+    assert done.returncode == 0, done.stderr
+    assert "warehouse.fact_enrollments" in small.builds()
+    assert "warehouse.fact_student_progress" not in small.builds()
+
+
+def test_two_workers_give_the_same_tables(small):
+    assert small.command("-m", "pipeline", "run").returncode == 0
+    alone = small.contents()
+    small.query("drop schema staging, warehouse, analytics cascade")
+    done = small.command(*PLAIN, "EduFlow", "--local-scheduler", "--workers", "2")
+    assert done.returncode == 0, done.stderr
+    assert small.contents() == alone
+
+
+def test_a_central_luigid_schedules_the_graph(small, luigid):
+    done = small.command("-m", "pipeline", "run", "--scheduler", luigid)
+    assert done.returncode == 0, done.stderr
+    assert set(small.builds()) == {step.target for step in graph()}
+    page = (
+        urllib.request.urlopen(f"{luigid}/api/task_list?data=%7B%22status%22%3A%22DONE%22%7D", timeout=5)
+        .read()
+        .decode()
+    )
+    for family in ("RawProgress", "StagedProgress", "FactStudentProgress", "EduFlow"):
+        assert family in page
+    small.rows("2024-02-03/student_progress.csv", "student_progress", {"score": "10"})
+    again = small.command(*PLAIN, "EduFlow", "--scheduler-url", luigid, "--workers", "2")
+    assert again.returncode == 0, again.stderr  # luigid refuses no rerun
+    assert small.one("select score from warehouse.fact_student_progress where event_id = 'evt-001'") == 10
+
+
+def test_eight_runs_at_once_give_one_result(small):
+    command = [sys.executable, "-m", "pipeline", "run"]
+    environment = {**os.environ, **small.environment}
+    runs = [
+        subprocess.Popen(
+            command, cwd=PROJECT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        for _ in range(8)
+    ]
+    outputs = [run.communicate(timeout=120)[0] for run in runs]
+    assert [run.returncode for run in runs] == [0] * 8, "\n".join(outputs)
+    assert set(small.builds().values()) == {1}
+    assert small.balance() == [(2, 1, 1, 0, 0), (2, 2, 0, 0, 0), (1, 1, 0, 0, 0)]
+
+
+@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_a_run_that_is_killed_leaves_nothing_half_done(small, sent):
+    lines = "".join(f"k{n},STU{n % 50:03},CRS001,login,2024-02-01T10:00:00Z,1,1,M1,1\n" for n in range(60_000))
+    header = (small.data / "2024-02-01/student_progress.csv").read_text().splitlines()[0]
+    small.drop("2024-02-05/student_progress.csv", header + "\n" + lines)
+    run = subprocess.Popen(
+        [sys.executable, "-m", "pipeline", "run", "--workers", "2"],
+        cwd=PROJECT,
+        env={**os.environ, **small.environment},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 60
+    while not small.one("select count(*) from etl.drops") and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.kill(run.pid, sent)
+    run.wait(30)
+    small.query("select pg_sleep(1)")
+    name = small.one("select current_database()")
+    others = "select count(*) from pg_stat_activity where datname = %s and pid <> pg_backend_pid() and state <> 'idle'"
+    assert small.one(others, name) == 0  # no orphan goes on writing
+    done = small.command("-m", "pipeline", "run")
+    assert done.returncode == 0, done.stderr
+    assert small.one("select count(*) from warehouse.fact_student_progress") == 60_002
+    assert small.do("verify") == 0
+
+
+def test_a_missing_data_folder_ends_with_20(small):
+    done = small.command(*PLAIN, "EduFlow", "--local-scheduler", EDUFLOW_DATA_DIR="/nowhere/at/all")
+    assert done.returncode == 20
+    done = small.command("-m", "pipeline", "run", EDUFLOW_DATA_DIR="/nowhere/at/all")
+    assert done.returncode == 20
+    assert "no data folder" in done.stderr
