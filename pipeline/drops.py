@@ -119,11 +119,15 @@ def scan(folder: Path, known: Mapping[str, Known]) -> Scan:
             unmatched.append((path, meaning))
             continue
         dataset, day, partial = meaning
-        status = absolute.stat()
-        identity = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
-        fresh = max(status.st_mtime_ns, status.st_ctime_ns) > datetime.now(UTC).timestamp() * 1e9 - FRESH_NS
-        seen = known.get(path)
-        sha256 = seen.sha256 if seen and seen.stat == identity and not fresh else file_digest(absolute)
+        try:
+            status = absolute.stat()
+            identity = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+            fresh = max(status.st_mtime_ns, status.st_ctime_ns) > datetime.now(UTC).timestamp() * 1e9 - FRESH_NS
+            seen = known.get(path)
+            sha256 = seen.sha256 if seen and seen.stat == identity and not fresh else file_digest(absolute)
+        except OSError as error:
+            unmatched.append((path, f"can't be read: {error.strerror}"))
+            continue
         files.append(File(path, absolute, dataset, day, partial, identity, fresh, sha256))
     return Scan(tuple(files), tuple(unmatched), datetime.now(UTC).date())
 
@@ -139,13 +143,16 @@ def _walk(folder: Path) -> Iterable[tuple[Path, str]]:
 
 def _meaning(folder: Path, absolute: Path, path: str) -> tuple[str, date | None, bool] | str:
     """(dataset, date in the path, is a reject file sent back), or why the file is no drop."""
-    if absolute.is_symlink() and not absolute.resolve().is_relative_to(folder.resolve()):
-        return "a link that leads out of the data folder"
     try:
         if not stat.S_ISREG(absolute.stat().st_mode):
             return "not a regular file"
+        path.encode()
     except OSError as error:
         return f"can't be read: {error.strerror}"
+    except UnicodeEncodeError:
+        return "its name is not UTF-8; rename it"
+    if absolute.is_symlink() and not absolute.resolve().is_relative_to(folder.resolve()):
+        return "a link that leads out of the data folder"
     suffix = SUFFIX.search(absolute.name)
     if suffix is None:
         return "not a csv, xlsx or json file"

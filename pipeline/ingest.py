@@ -46,7 +46,9 @@ class Raw(Step):
         drops = [drop for drop in state.drops_of(self.dataset.name) if drop.in_raw]
         query = text("select coalesce(sum(rows), 0) from etl.drops where dataset = :dataset and landed_at is not null")
         rows = int(db.execute(query, {"dataset": self.dataset.name}).scalar_one())
-        return Built(rows, changed, note=f"{len(drops)} drops" if drops else "no file yet")
+        return Built(
+            rows, changed, note=f"{len(drops)} drop{'s' if len(drops) > 1 else ''}" if drops else "no file yet"
+        )
 
     def _land(self, db: Connection, options: Settings, arrival: Arrival) -> int:
         """Land one file in raw, or record why it is refused; return the rows landed."""
@@ -56,7 +58,7 @@ class Raw(Step):
             rows, extra = _copy(db, options, self.dataset, arrival)
         except sources.SourceError as error:
             savepoint.rollback()
-            if digests.file_digest(file.absolute) != file.sha256:
+            if not _as_scanned(file):
                 raise _changed(file) from None
             drop_id = _record(db, self.dataset, options, arrival, status="refused", reason=str(error))
             _remember(db, file, drop_id)
@@ -115,6 +117,13 @@ def _last_line(batch: pa.Table, before: int) -> int:
     if len(lines) and (lines[0] <= before or (lines[1:] <= lines[:-1]).any()):
         raise AssertionError("the reader gave line numbers that do not rise")
     return int(lines[-1]) if len(lines) else before
+
+
+def _as_scanned(file: File) -> bool:
+    try:
+        return digests.file_digest(file.absolute) == file.sha256
+    except OSError:
+        return False
 
 
 def _changed(file: File) -> UserError:

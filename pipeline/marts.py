@@ -5,7 +5,15 @@ from __future__ import annotations
 from luigi.util import requires
 
 from pipeline.staging import StagedCourses, StagedEnrollments, StagedProgress, StagedTickets
-from pipeline.warehouse import DimDate, FactCourseProgress, FactStudentProgress, FactSupportTickets, SqlStep
+from pipeline.warehouse import (
+    DimCourses,
+    DimDate,
+    DimStudents,
+    FactCourseProgress,
+    FactStudentProgress,
+    FactSupportTickets,
+    SqlStep,
+)
 
 
 class Mart(SqlStep):
@@ -27,6 +35,8 @@ class AsOf(Mart):
     progress=StagedProgress,
     courses=StagedCourses,
     tickets=StagedTickets,
+    students=DimStudents,
+    catalogue=DimCourses,
     events=FactStudentProgress,
     course_progress=FactCourseProgress,
     asked=FactSupportTickets,

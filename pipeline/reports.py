@@ -75,8 +75,8 @@ def reject_rows(db: Connection, drop_id: int, shape: dict[str, Any]) -> Iterator
 
 def _csv_line(cells: list[Any]) -> str:
     line = io.StringIO()
-    csv.writer(line, lineterminator="\n").writerow(cells)
-    return line.getvalue()
+    csv.writer(line, lineterminator="\r\n").writerow(cells)  # so that a cell with either of them is quoted
+    return line.getvalue().removesuffix("\r\n") + "\n"
 
 
 class RunSummary(Artifact):

@@ -60,6 +60,21 @@ class _NoTraceback(logging.Filter):
 logging.getLogger("luigi-interface").addFilter(_NoTraceback())
 
 
+def _die_with_parent(parent: int) -> None:
+    """Luigi's workers, and the manager process beside them, must not outlive a killed parent: they would go on
+    writing, and hold the embedded server's lease for ever."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    if os.getppid() != parent:  # it died before we asked
+        os._exit(1)
+
+
+if sys.platform == "linux":
+    _parent = [os.getpid()]
+    os.register_at_fork(
+        before=lambda: _parent.__setitem__(0, os.getpid()), after_in_child=lambda: _die_with_parent(_parent[0])
+    )
+
+
 @dataclass
 class State:
     """What every part is computed from: the records and drops of the ledger, the scan, the settings."""
@@ -354,13 +369,3 @@ def note_run(db: Connection, status: str | None = None) -> None:
         """),
         {"run": run_id(), "status": status},
     )
-
-
-@contextlib.contextmanager
-def dies_with_parent(process: Any) -> Iterator[None]:
-    """`[worker] task_process_context`: a forked worker whose parent is killed must not go on writing."""
-    if sys.platform == "linux" and process.use_multiprocessing:
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)
-        if os.getppid() != process._parent_pid:  # it died before we asked
-            os._exit(1)
-    yield

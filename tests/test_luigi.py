@@ -135,10 +135,24 @@ def test_a_run_that_is_killed_leaves_nothing_half_done(small, sent):
     name = small.one("select current_database()")
     others = "select count(*) from pg_stat_activity where datname = %s and pid <> pg_backend_pid() and state <> 'idle'"
     assert small.one(others, name) == 0  # no orphan goes on writing
+    assert processes_of_session(run.pid) == []
     done = small.command("-m", "pipeline", "run")
     assert done.returncode == 0, done.stderr
     assert small.one("select count(*) from warehouse.fact_student_progress") == 60_002
     assert small.do("verify") == 0
+
+
+def processes_of_session(session: int) -> list[int]:
+    """Living processes of a session, from /proc: the sixth field of stat, after a name that may hold anything."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if fields[0] != "Z" and int(fields[3]) == session:
+            found.append(int(stat.parent.name))
+    return found
 
 
 def test_a_missing_data_folder_ends_with_20(small):

@@ -1,4 +1,5 @@
--- one row: the day that time-relative measures refer to. reads: warehouse.fact_student_progress, warehouse.dim_date
+-- one row: the day that time-relative measures refer to. key: only_row
+-- reads: warehouse.fact_student_progress, warehouse.dim_date
 -- the configured day (:as_of), else the latest day on which at least two students were active
 with active_days as (
     select date_key

@@ -3,7 +3,7 @@
 with conflicts as (
     select
         'duplicate_conflict' as kind, r.dataset, r.key as item,
-        format('drop %s', r.drop_id) as other,
+        format('drop of %s', d.drop_date) as other, -- not its id: that depends on the order of arrival
         'different rows of one key in one drop: the last one counts' as reason
     from etl.rejects as r
     inner join etl.drops as d using (drop_id)
@@ -52,7 +52,7 @@ words as (
 ),
 unmapped as (
     select
-        'unmapped_code' as kind, dataset, coalesce(trim(staged ->> code), '(repaired record)') as item,
+        'unmapped_code' as kind, dataset, left(coalesce(trim(staged ->> code), '(repaired record)'), 200) as item,
         code as other, flag as reason, 1 as occurrences
     from words
 ),

@@ -1,0 +1,326 @@
+"""Drops: what a path means, which files are arrivals, what waits for a person. No database."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from pipeline.drops import Drop, File, Known, Scan, arrivals, scan, shown, unsettled
+
+TODAY = date(2024, 3, 1)
+DAY = date(2024, 2, 8)
+
+
+def tree(folder: Path, *paths: str) -> Path:
+    for path in paths:
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(path)
+    return folder
+
+
+def look(folder: Path, *paths: str) -> Scan:
+    return scan(tree(folder, *paths), {})
+
+
+def file(path: str, content: str, day: date | None = None) -> File:
+    return File(path, Path(path), "support_tickets", day, False, (1, 2, 3, 4), False, content)
+
+
+def drop(drop_id: int, path: str, content: str, **different) -> Drop:
+    values = {
+        "dataset": "support_tickets", "drop_date": DAY, "status": "staged", "reason": None, "decision": None,
+        "judged_by": "judge", "partial": False, "in_raw": True, "fields": (), "delimiter": ",", "last_line": 2,
+    }  # fmt: skip
+    return Drop(drop_id=drop_id, path=path, sha256=content, **{**values, **different})
+
+
+def known(*drops: Drop) -> dict[str, Known]:
+    """As if each drop was the last content taken from its path."""
+    return {drop.path: Known(drop.path, None, drop.sha256, drop.drop_id) for drop in drops}
+
+
+def landed(files, drops=(), seen=None, judge="judge"):
+    """(path, drop date, retried drop) of each arrival."""
+    found = arrivals(files, drops, known(*drops) if seen is None else seen, judge, TODAY)
+    return [(arrival.file.path, arrival.drop_date, arrival.retry) for arrival in found.new]
+
+
+# --- what a path means ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "support_tickets.csv",
+        "Support_Tickets.CSV",
+        "SUPPORT TICKETS.xlsx",
+        "support-tickets.tsv",
+        "tickets.jsonl",
+        "support_tickets.csv.gz",
+        "2024-02-08/support_tickets.csv",
+        "support_tickets_2024-02-08.csv",
+        "2024-02-08 support_tickets.json",
+        "schools/north/deep/er/support_tickets.txt",
+        "support_tickets.rejects-12.csv",
+        "folder.csv/support_tickets.csv",
+    ],
+)
+def test_a_file_belongs_to_the_dataset_of_its_name(tmp_path, path):
+    assert [(f.path, f.dataset) for f in look(tmp_path, path).files] == [(path, "support_tickets")]
+
+
+@pytest.mark.parametrize(
+    "path, why",
+    [
+        ("support_tickets", "not a csv, xlsx or json file"),
+        ("support_tickets.pdf", "not a csv, xlsx or json file"),
+        ("support_tickets.csv.zip", "not a csv, xlsx or json file"),
+        ("support_tickets.csv.part", "not a csv, xlsx or json file"),
+        ("support_tickets (1).csv", "matches no dataset"),
+        ("my_support_tickets.csv", "matches no dataset"),
+        ("support_tickets/other.csv", "matches no dataset"),
+        ("2024-02-08.csv", "matches no dataset"),
+        ("2024-02-30/support_tickets.csv", "2024-02-30 in its path is no date"),
+        ("0000-01-01/support_tickets.csv", "0000-01-01 in its path is no date"),
+    ],
+)
+def test_a_file_that_is_no_drop_is_named_with_the_reason(tmp_path, path, why):
+    found = look(tmp_path, path)
+    assert (found.files, found.unmatched) == ((), ((path, why),))
+
+
+@pytest.mark.parametrize(
+    "path", [".support_tickets.csv", ".git/support_tickets.csv", "~$support_tickets.xlsx", "README.csv"]
+)
+def test_hidden_files_locks_and_readmes_are_not_looked_at(tmp_path, path):
+    assert look(tmp_path, path) == replace(Scan(), today=look(tmp_path).today)
+
+
+@pytest.mark.parametrize(
+    "path, day",
+    [
+        ("support_tickets.csv", None),
+        ("2024-02-08/support_tickets.csv", date(2024, 2, 8)),
+        ("support_tickets_2024-02-08.csv", date(2024, 2, 8)),
+        ("2024-02-08/2024-02-09/support_tickets.csv", date(2024, 2, 9)),  # the innermost
+        ("2024-02-08/support_tickets_2024-01-01.csv", date(2024, 1, 1)),
+        ("12024-02-08/support_tickets.csv", None),
+        ("2024-02-081/support_tickets.csv", None),
+        ("20240208/support_tickets.csv", None),
+        ("2024-2-8/support_tickets.csv", None),
+        ("9999-12-31/support_tickets.csv", date(9999, 12, 31)),
+    ],
+)
+def test_the_last_iso_date_in_the_path_is_the_date(tmp_path, path, day):
+    assert [f.date for f in look(tmp_path, path).files] == [day]
+
+
+@pytest.mark.parametrize(
+    "path, partial", [("tickets.csv", False), ("tickets.rejects-3.csv", True), ("tickets.REJECTS-3.csv.gz", True)]
+)
+def test_a_reject_file_sent_back_is_partial(tmp_path, path, partial):
+    assert [f.partial for f in look(tmp_path, path).files] == [partial]
+
+
+@pytest.mark.parametrize("name", ["tickets.rejects-.csv", "tickets.rejects-x.csv", "tickets.rejects.csv"])
+def test_only_a_drop_number_makes_a_reject_file(tmp_path, name):
+    assert look(tmp_path, name).files == ()
+
+
+# --- the look at the folder -----------------------------------------------------------------------------------------
+
+
+def test_files_come_in_path_order(tmp_path):
+    paths = ["b/tickets.csv", "a/tickets.csv", "tickets.csv", "B/tickets.csv"]
+    assert [f.path for f in look(tmp_path, *paths).files] == sorted(paths)
+
+
+def test_links_lead_to_files_inside_the_folder_only(tmp_path):
+    folder, outside = tree(tmp_path / "data", "a/tickets.csv"), tree(tmp_path, "secret.csv") / "secret.csv"
+    (folder / "in").mkdir()
+    (folder / "in/tickets.csv").symlink_to(folder / "a/tickets.csv")
+    (folder / "out").mkdir()
+    (folder / "out/tickets.csv").symlink_to(outside)
+    (folder / "relative").mkdir()
+    (folder / "relative/tickets.csv").symlink_to("../../secret.csv")
+    (folder / "dangling").mkdir()
+    (folder / "dangling/tickets.csv").symlink_to("nothing.csv")
+    (folder / "loop").mkdir()
+    (folder / "loop/tickets.csv").symlink_to("tickets.csv")
+    found = scan(folder, {})
+    assert [f.path for f in found.files] == ["a/tickets.csv", "in/tickets.csv"]
+    assert {path: why.partition(":")[0] for path, why in found.unmatched} == {
+        "out/tickets.csv": "a link that leads out of the data folder",
+        "relative/tickets.csv": "a link that leads out of the data folder",
+        "dangling/tickets.csv": "can't be read",
+        "loop/tickets.csv": "can't be read",
+    }
+
+
+def test_a_linked_folder_is_not_walked(tmp_path):
+    folder = tree(tmp_path / "data", "a/tickets.csv")
+    (folder / "round").symlink_to(folder)
+    assert [f.path for f in scan(folder, {}).files] == ["a/tickets.csv"]
+
+
+def test_a_pipe_is_not_opened(tmp_path):
+    os.mkfifo(tmp_path / "tickets.csv")
+    assert scan(tmp_path, {}).unmatched == (("tickets.csv", "not a regular file"),)
+
+
+def test_a_name_that_is_not_utf8_is_no_drop(tmp_path):
+    (tmp_path / os.fsdecode(b"tickets\xff.csv")).write_text("x")
+    found = scan(tmp_path, {})
+    assert (found.files, [why for _, why in found.unmatched]) == ((), ["its name is not UTF-8; rename it"])
+
+
+def test_a_file_without_permission_is_named_not_opened():
+    folder = Path(tempfile.mkdtemp(prefix="eduflow-drops-"))
+    try:
+        tree(folder, "tickets.csv").chmod(0o755)
+        (folder / "tickets.csv").chmod(0)
+        root = os.geteuid() == 0
+        if root:  # root may read everything
+            os.setresgid(65534, 65534, 0)
+            os.setresuid(65534, 65534, 0)
+        try:
+            found = scan(folder, {})
+        finally:
+            if root:
+                os.setresuid(0, 0, 0)
+                os.setresgid(0, 0, 0)
+        assert found.unmatched == (("tickets.csv", "can't be read: permission denied"),)
+    finally:
+        shutil.rmtree(folder)
+
+
+def test_a_file_with_the_times_of_the_ledger_is_not_hashed(tmp_path):
+    path = tree(tmp_path, "tickets.csv") / "tickets.csv"
+    os.utime(path, (1, 1))
+    status = path.stat()
+    stat = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+    (first,) = scan(tmp_path, {"tickets.csv": Known("tickets.csv", stat, "as recorded", 1)}).files
+    if first.fresh:  # its ctime is of this very moment
+        assert first.sha256 != "as recorded"
+        while first.fresh:
+            (first,) = scan(tmp_path, {"tickets.csv": Known("tickets.csv", stat, "as recorded", 1)}).files
+    assert first.sha256 == "as recorded"
+    for place in range(4):
+        other = tuple(value + (index == place) for index, value in enumerate(stat))
+        (again,) = scan(tmp_path, {"tickets.csv": Known("tickets.csv", other, "as recorded", 1)}).files
+        assert again.sha256 != "as recorded"
+
+
+@pytest.mark.parametrize(
+    "path, said",
+    [
+        ("a b/x.csv", "a b/x.csv"),
+        ("a\nb.csv", r"a\nb.csv"),
+        ("\x1b[2J.csv", r"\x1b[2J.csv"),
+        ("Zoë.csv", "Zoë.csv"),
+        ("\udcff", r"\udcff"),
+    ],
+)
+def test_a_path_is_printed_without_control_characters(path, said):
+    assert shown(path) == said
+
+
+# --- arrivals -------------------------------------------------------------------------------------------------------
+
+
+def test_a_new_file_is_an_arrival_of_the_day_in_its_path_or_of_today():
+    assert landed([file("a", "A"), file("b", "B", DAY)]) == [("a", TODAY, None), ("b", DAY, None)]
+
+
+def test_the_same_content_at_the_same_path_is_no_arrival():
+    assert landed([file("a", "A")], [drop(1, "a", "A")]) == []
+
+
+def test_a_path_that_goes_from_a_to_b_and_back_arrives_three_times():
+    first, second = drop(1, "a", "A"), drop(2, "a", "B")
+    assert landed([file("a", "B")], [first]) == [("a", TODAY, None)]
+    assert landed([file("a", "A")], [first, second], known(second)) == [("a", TODAY, None)]
+    assert landed([file("a", "A")], [first, second, drop(3, "a", "A")]) == []
+
+
+def test_a_file_without_a_date_never_arrives_before_its_predecessor():
+    tomorrow = date(2024, 3, 2)  # the clock was set back
+    assert landed([file("a", "B")], [drop(1, "a", "A", drop_date=tomorrow)]) == [("a", tomorrow, None)]
+
+
+@pytest.mark.parametrize("was, now", [(None, None), (DAY, None), (DAY, DAY)])
+def test_a_moved_or_copied_file_is_the_drop_it_was(was, now):
+    earlier = drop(7, "a", "A", drop_date=was or TODAY)
+    found = arrivals([file("elsewhere", "A", now)], [earlier], known(earlier), "judge", TODAY)
+    assert (found.new, found.same) == ([], [(file("elsewhere", "A", now), 7)])
+
+
+def test_a_copy_under_another_date_is_a_drop_of_its_own():
+    other = date(2024, 2, 9)
+    assert landed([file("elsewhere", "A", other)], [drop(1, "a", "A")]) == [("elsewhere", other, None)]
+
+
+def test_two_copies_in_one_look_arrive_once():
+    assert landed([file("a", "A"), file("b", "A")]) == [("a", TODAY, None)]
+    assert landed([file("a", "A", DAY), file("b", "A", DAY)]) == [("a", DAY, None)]
+    assert landed([file("a", "A", DAY), file("b", "A", TODAY)]) == [("a", DAY, None), ("b", TODAY, None)]
+
+
+def test_a_file_that_disappeared_is_nothing():
+    assert landed([], [drop(1, "a", "A")]) == []
+
+
+def test_a_copy_of_a_superseded_content_at_a_new_path_brings_nothing_back():
+    first, second = drop(1, "a", "A"), drop(2, "a", "B")
+    assert landed([file("b", "A")], [first, second], known(second)) == []
+
+
+# --- refused drops --------------------------------------------------------------------------------------------------
+
+
+def test_a_refused_file_is_tried_again_under_another_judge_only():
+    refused = drop(4, "a", "A", status="refused", in_raw=False)
+    assert landed([file("a", "A")], [refused]) == []
+    assert landed([file("a", "A")], [refused], judge="another") == [("a", DAY, 4)]
+
+
+def test_a_refused_file_and_its_copy_are_tried_once():
+    refused = drop(4, "a", "A", status="refused", in_raw=False)
+    seen = {path: Known(path, None, "A", 4) for path in ("a", "b")}
+    assert landed([file("a", "A"), file("b", "A")], [refused], seen, "another") == [("a", DAY, 4)]
+
+
+@pytest.mark.parametrize("settled", [{"decision": "refuse"}, {"status": "staged"}, {"status": "held"}])
+def test_what_is_settled_staged_or_held_is_not_tried_again(settled):
+    assert landed([file("a", "A")], [drop(4, "a", "A", **{"status": "refused", **settled})], judge="another") == []
+
+
+def test_a_refused_file_that_is_gone_or_replaced_is_not_tried_again():
+    refused, newer = drop(4, "a", "A", status="refused", in_raw=False), drop(5, "a", "B")
+    assert landed([], [refused], judge="another") == []
+    assert landed([file("a", "B")], [refused, newer], known(newer), "another") == []
+
+
+@pytest.mark.parametrize(
+    "drops, waiting",
+    [
+        ([drop(1, "a", "A")], []),
+        ([drop(1, "a", "A", status="refused")], [1]),
+        ([drop(1, "a", "A", status="held")], [1]),
+        ([drop(1, "a", "A", status="refused", decision="refuse")], []),
+        ([drop(1, "a", "A", status="refused"), drop(2, "a", "B")], []),
+        ([drop(1, "a", "A", status="refused"), drop(2, "a", "B", status="landed")], []),
+        ([drop(1, "a", "A", status="refused"), drop(2, "a", "B", status="refused")], [1, 2]),
+        ([drop(1, "a", "A", status="refused"), drop(2, "b", "B")], [1]),
+        ([drop(1, "a", "A"), drop(2, "a", "B", status="refused")], [2]),
+        ([drop(1, "a", "A", status="refused"), drop(2, "a", "B", status="retracted")], [1]),
+    ],
+)
+def test_a_refused_drop_waits_until_its_path_brings_a_good_one_or_a_person_decides(drops, waiting):
+    assert [found.drop_id for found in unsettled(drops)] == waiting

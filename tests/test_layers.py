@@ -1,0 +1,298 @@
+"""The laws of the house (DESIGN 3) that a compiler can't hold: who imports whom, what a query reads, what a step is."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline.audit import graph
+from pipeline.config import PROJECT
+from pipeline.contracts import DATASETS
+from pipeline.marts import MARTS
+from pipeline.warehouse import SINCE, WAREHOUSE, SqlStep
+
+OURS = {"pipeline", "targets", "agents", "init_db", "bench", "tests"}
+PACKAGES = ("pipeline", "targets", "agents", "init_db")
+SQL_STEPS: tuple[type[SqlStep], ...] = (*WAREHOUSE, *MARTS)
+MOST_LINES = 60
+
+# Modules of `pipeline` from the bottom up: each may import those before it, and nothing after it.
+ORDER = [
+    "contracts", "rules", "sources", "config", "drops", "step", "ingest", "staging", "warehouse", "enrich", "marts",
+    "reports", "audit", "analytics", "__init__", "__main__",
+]  # fmt: skip
+
+
+def source_files(*folders: str) -> list[Path]:
+    return sorted(path for folder in folders for path in (PROJECT / folder).rglob("*.py"))
+
+
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+def imported(path: Path) -> set[str]:
+    """Dotted names of the modules that a file imports, wherever in the file it does."""
+    names = set()
+    for node in ast.walk(parsed(path)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            module = node.module or ""
+            names |= {
+                f"{module}.{alias.name}"
+                if (PROJECT / module.replace(".", "/") / f"{alias.name}.py").exists()
+                else module
+                for alias in node.names
+            }
+    return names
+
+
+def tops(path: Path) -> set[str]:
+    return {name.split(".")[0] for name in imported(path)}
+
+
+def pipeline_modules(path: Path) -> set[str]:
+    """`pipeline.step` -> step; the package itself -> __init__."""
+    names = {name for name in imported(path) if name.split(".")[0] == "pipeline"}
+    return {name.split(".")[1] if "." in name else "__init__" for name in names}
+
+
+def named(path: Path) -> str:
+    return str(path.relative_to(PROJECT))
+
+
+def ids(paths: list[Path]) -> list[str]:
+    return [named(path) for path in paths]
+
+
+# --- who may import whom --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "package, allowed", [("targets", {"targets", "init_db"}), ("agents", {"agents"}), ("init_db", {"init_db"})]
+)
+def test_a_lower_package_imports_nothing_of_ours_above_it(package, allowed):
+    assert {
+        named(path): tops(path) & OURS - allowed for path in source_files(package) if tops(path) & OURS - allowed
+    } == {}
+
+
+def test_agents_know_neither_luigi_nor_a_database():
+    assert {named(path) for path in source_files("agents") if tops(path) & {"luigi", "sqlalchemy", "psycopg2"}} == set()
+
+
+@pytest.mark.parametrize("module", ["contracts", "rules", "sources"])
+def test_contracts_rules_and_sources_are_pure(module):
+    """No Luigi, no database, no configuration, no clock: batch and stream can call the same rule."""
+    path = PROJECT / "pipeline" / f"{module}.py"
+    assert tops(path) & {"luigi", "sqlalchemy", "psycopg2", "dotenv", "os", "time"} == set()
+    assert pipeline_modules(path) <= {"contracts"}
+    assert tops(path) & OURS <= {"pipeline"}
+    assert not re.search(r"\b(today|now|utcnow)\(", path.read_text())
+
+
+def test_drops_know_no_luigi():
+    assert "luigi" not in tops(PROJECT / "pipeline/drops.py")
+
+
+def test_only_what_makes_steps_or_runs_them_imports_luigi():
+    assert {path.stem for path in source_files(*PACKAGES) if "luigi" in tops(path)} <= {
+        "config", "step", "ingest", "staging", "warehouse", "enrich", "marts", "reports", "audit", "__main__",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("path", source_files("pipeline"), ids=ids(source_files("pipeline")))
+def test_a_module_of_the_pipeline_imports_only_upstream(path):
+    below = set(ORDER[: ORDER.index(path.stem)])
+    assert pipeline_modules(path) - below == set()
+
+
+def test_no_module_of_the_house_is_called_utils_or_base():
+    assert [
+        named(path) for path in source_files(*PACKAGES) if path.stem in ("utils", "helpers", "common", "base")
+    ] == []
+
+
+def test_importing_a_module_starts_nothing():
+    """At the top level of a module: names, functions, classes; no call that reads a file, a setting or a server."""
+    reading = re.compile(r"\b(environ|getenv|settings|connect|open|read_text|read_bytes|load_dotenv|scan)$")
+    found = []
+    for path in source_files(*PACKAGES):
+        for node in parsed(path).body:
+            if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Import | ast.ImportFrom | ast.If):
+                continue
+            calls = [ast.unparse(call.func) for call in ast.walk(node) if isinstance(call, ast.Call)]
+            found += [f"{named(path)}:{node.lineno} {call}" for call in calls if reading.search(call)]
+    assert found == []
+
+
+# --- steps ----------------------------------------------------------------------------------------------------------
+
+
+def test_only_step_overrides_complete():
+    overriding = [
+        f"{named(path)}:{node.name}"
+        for path in source_files(*PACKAGES)
+        for node in ast.walk(parsed(path))
+        if isinstance(node, ast.ClassDef)
+        and any(isinstance(item, ast.FunctionDef) and item.name == "complete" for item in node.body)
+    ]
+    assert overriding == ["pipeline/step.py:Step"]
+
+
+def test_every_step_names_what_it_makes_and_what_decides_it():
+    for step in graph():
+        assert (type(step).__doc__ or "").endswith("."), step
+        assert all((PROJECT / recipe).is_file() for recipe in step.recipes()), step
+        assert all(hasattr(type(step), "target") for step in step.steps())
+
+
+def test_a_step_never_reads_a_target_made_after_it():
+    """No cycle, and the layers in order: raw, staging, warehouse, analytics, output."""
+    layers = ["raw", "staging", "warehouse", "analytics", "output"]
+
+    def layer(target: str) -> int:
+        return layers.index(re.split(r"[./]", target)[0])
+
+    for step in graph():
+        assert all(layer(above.target) <= layer(step.target) for above in step.steps()), step
+
+
+# --- SQL ------------------------------------------------------------------------------------------------------------
+
+
+def sql_of(step: type[SqlStep]) -> str:
+    (recipe,) = step().recipes()
+    return (PROJECT / recipe).read_text()
+
+
+def without_comments(sql: str) -> str:
+    return re.sub("--.*", "", sql)
+
+
+def header(sql: str) -> str:
+    return " ".join(line.removeprefix("--").strip() for line in re.match(r"(--.*\n)*", sql)[0].splitlines())
+
+
+def views() -> set[str]:
+    ddl = "\n".join(path.read_text() for path in (PROJECT / "init_db").glob("tables_*.sql"))
+    return set(re.findall(r"create view (\w+\.\w+)", ddl))
+
+
+def tables_read(sql: str) -> set[str]:
+    found = set(re.findall(r"\b(?:staging|warehouse|analytics)\.\w+\b(?!\()", without_comments(sql)))
+    return found - views()
+
+
+every_query = pytest.mark.parametrize("step", SQL_STEPS, ids=lambda step: step.__name__)
+
+
+def test_every_sql_file_belongs_to_a_step_and_every_step_to_a_file():
+    files = {named(path) for path in (PROJECT / "pipeline/sql").rglob("*.sql")}
+    recipes = [step().recipes() for step in SQL_STEPS]
+    assert all(len(recipe) == 1 for recipe in recipes)
+    assert files == {recipe for (recipe,) in recipes}
+
+
+@every_query
+def test_a_query_says_its_grain_its_key_and_what_it_reads(step):
+    sql = sql_of(step)
+    assert sql.startswith("-- one row"), "the grain comes first"
+    said = re.search(r"\bkey: ([\w, ]+)", header(sql))
+    assert said, "the key is named"
+    # A surrogate key is a hash of the natural one, so the header may name either.
+    assert {name.removesuffix("_key") for name in step.key} <= {
+        re.sub("_(id|name|key)$", "", name) for name in re.split(r"[, ]+", said[1])
+    } | set(re.split(r"[, ]+", said[1]))
+
+
+@every_query
+def test_the_header_of_a_query_names_every_table_it_reads(step):
+    sql = sql_of(step)
+    said = header(sql).partition("reads:")[2]
+    assert said, "what it reads is named"
+    if step.target == "analytics.review_queue":  # reads nearly everything
+        said += " ".join(table for table in tables_read(sql) if re.search(r"staging\.\*|dim_|facts", said))
+    assert {table for table in tables_read(sql) if table not in said} == set()
+
+
+@every_query
+def test_the_tables_a_query_reads_are_targets_its_step_requires_directly(step):
+    """Transitively is not enough: a step locks, and waits for, only what it requires itself."""
+    required = {above.target for above in step().steps()}
+    assert tables_read(sql_of(step)) - required == set()
+
+
+@every_query
+def test_a_step_requires_nothing_its_query_and_foreign_keys_do_not_name(step):
+    ddl = (PROJECT / "init_db/tables_02_warehouse.sql").read_text()
+    table = re.search(rf"create table {step.target} \((.*?)\n\);", ddl, re.DOTALL)
+    referenced = set(re.findall(r"references (warehouse\.\w+)", table[1])) if table else set()
+    assert {above.target for above in step().steps()} - tables_read(sql_of(step)) - referenced == set()
+
+
+@every_query
+def test_every_since_names_a_staged_table_that_the_step_requires(step):
+    required = {above.target for above in step().steps()}
+    assert {f"staging.{name}" for name in SINCE.findall(without_comments(sql_of(step)))} <= required
+
+
+@every_query
+def test_a_query_spells_its_columns_out(step):
+    assert not re.search(r"select\s+(\w+\.)?\*", without_comments(sql_of(step)))
+
+
+def test_an_id_that_incremental_queries_group_by_is_a_group_of_its_contract():
+    """A row that changes such a column leaves a stale group behind, unless its readers rebuild in full."""
+    for dataset in DATASETS.values():
+        for step in SQL_STEPS:
+            sql = without_comments(sql_of(step))
+            own_row = {dataset.key, dataset.key.removesuffix("_id") + "_key"} & set(step.key)
+            if f":{dataset.table}_since" in sql and not own_row:
+                selected = re.findall(rf"select((?:(?!select).)*?)from staging\.{dataset.table}\b", sql, re.DOTALL)
+                grouped = set(re.findall(r"\b\w+_id\b", " ".join(selected)))
+                assert grouped and grouped <= set(dataset.groups), (step, dataset.name)
+
+
+# --- form -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", source_files(*PACKAGES, "tests"), ids=ids(source_files(*PACKAGES, "tests")))
+def test_a_suppressed_warning_says_which_one(path):
+    lines = path.read_text().splitlines()
+    bare = re.compile(r"#\s*(noqa(?!: [A-Z]+[0-9]+)|type:\s*ignore(?!\[)|pragma: no cover(?! *\S))")
+    assert [
+        number for number, line in enumerate(lines, 1) if bare.search(line) and path.name != Path(__file__).name
+    ] == []
+
+
+@pytest.mark.parametrize("path", source_files(*PACKAGES), ids=ids(source_files(*PACKAGES)))
+def test_no_function_is_longer_than_a_screen(path):
+    functions = [node for node in ast.walk(parsed(path)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    long = {node.name: node.end_lineno - node.lineno + 1 for node in functions}
+    assert {name: lines for name, lines in long.items() if lines > MOST_LINES} == {}
+
+
+@pytest.mark.parametrize("path", source_files(*PACKAGES), ids=ids(source_files(*PACKAGES)))
+def test_a_module_says_what_it_is(path):
+    assert ast.get_docstring(parsed(path))
+
+
+def test_no_import_is_missing_from_requirements():
+    """A package that only happens to be installed with another one may go away with it."""
+    listed = {
+        re.split(r"[<>=\[ ;~!]", line)[0].lower().replace("-", "_")
+        for line in (PROJECT / "requirements.txt").read_text().splitlines()
+        if line[:1].isalpha()
+    }
+    listed |= {"numpy"} if {"pandas", "pyarrow"} & listed else set()  # theirs is the version that fits
+    listed |= {"psycopg2"} if "psycopg2_binary" in listed else set()
+    listed |= {"dotenv"} if "python_dotenv" in listed else set()
+    used = {top for path in source_files(*PACKAGES) for top in tops(path)}
+    assert used - OURS - set(sys.stdlib_module_names) - listed == set()
