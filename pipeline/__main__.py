@@ -10,6 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import psycopg2
@@ -24,6 +25,23 @@ GOALS = ("EduFlow", "Warehouse", "Clean", "Ingest")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    arguments = _parser().parse_args(argv)
+    try:
+        return int(arguments.do(arguments, settings()) or 0)
+    except (ConfigError, DatabaseError, UserError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # `| head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def verbs() -> list[str]:
+    actions = next(action for action in _parser()._actions if isinstance(action, argparse._SubParsersAction))
+    return list(actions.choices)
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m pipeline", description="EduFlow: messy school files in, star schema out."
     )
@@ -57,15 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     verb.add_argument("drop", type=int)
     verb.add_argument("--line", type=int, help="the line of a rejected row")
     verb.set_defaults(do=refuse)
-    arguments = parser.parse_args(argv)
-    try:
-        return int(arguments.do(arguments, settings()) or 0)
-    except (ConfigError, DatabaseError, UserError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    except BrokenPipeError:  # `| head` has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    return parser
 
 
 # --- run ------------------------------------------------------------------------------------------------------------
@@ -130,7 +140,7 @@ def _finish(options: Settings, code: int, seconds: float) -> None:
         tables = table_rows(db)
         state = look(db, options)
     if code == 0 and not built:
-        print(f"Nothing to do: all {len(tables)} tables are up to date. {seconds:.1f} s")
+        print(f"Nothing to do: everything is up to date. {seconds:.1f} s")
         return
     for path, why in state.scan.unmatched:
         print(f"no drop: {path!r}: {why}")
@@ -145,9 +155,13 @@ def _finish(options: Settings, code: int, seconds: float) -> None:
         of_layer = [f"{name.split('.')[1]} {rows:,}" for name, rows in tables.items() if name.startswith(layer + ".")]
         print(f"  {layer:10} {', '.join(of_layer)}")
     ending = "All good" if code == 0 else f"Not all is well (exit code {code})"
-    print(
-        f"\n{ending}: {len(built)} targets built in {seconds:.1f} s. Summary: {options.output_dir / 'run_summary.md'}"
-    )
+    summary = _near(options.output_dir) / "run_summary.md"
+    print(f"\n{ending}: {len(built)} targets built in {seconds:.1f} s. Summary: {summary}")
+
+
+def _near(path: Path) -> Path:
+    """The path as seen from here, when it is below."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def _exists(db: Any, relation: str) -> bool:
@@ -173,15 +187,14 @@ def plan(_arguments: argparse.Namespace, options: Settings) -> int:
     for arrival in arrivals:
         print(f"would land {shown(arrival.file.path)} ({arrival.file.dataset}, drop date {arrival.drop_date})")
     stale = [{"target": target, "why": why} for target, why in steps if why]
-    print_table(stale, ("target", "why")) if stale else print(
-        f"Nothing to do: all {len(steps)} targets are up to date."
-    )
+    print_table(stale, ("target", "why")) if stale else print("Nothing to do: everything is up to date.")
     for drop in waiting:
         print(f"waiting: drop {drop.drop_id} {drop.status}: {drop.reason}")
     return 0
 
 
 def account(arguments: argparse.Namespace, options: Settings) -> int:
+    from pipeline.drops import shown
     from pipeline.reports import balance
 
     with ledger(options) as db:
@@ -228,7 +241,7 @@ def account(arguments: argparse.Namespace, options: Settings) -> int:
         )
         for name, value in drop.items():
             if value is not None:
-                print(f"{name:13} {value}")
+                print(f"{name:13} {shown(str(value))}")
         print("\nWhat the rules did")
         print_table([dict(row._mapping) for row in stats], ("column", "rule", "changed", "flagged", "rejected"))
         print("\nRejected and duplicate rows (original text: etl.rejects, output/rejects)")

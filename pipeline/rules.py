@@ -42,6 +42,7 @@ NULL_WORDS = frozenset({"", "null", "none", "nan", "n/a", "na", "-"})
 HARD_RULES = frozenset({"student_id", "key"})  # their codes reject the row
 EARLIEST = dt.date(1950, 1, 1)
 FUZZY_ABOVE = 80
+LONGEST_CODE = 200  # characters of an id or code: what is longer is damage, and a database can't index 2,700 bytes
 
 # What strip() strips, and the invisible characters that spreadsheets and web pages leave at the ends of a cell.
 _INVISIBLE = "\u200b\u2060\ufeff"
@@ -143,7 +144,7 @@ def student_id(text: str, column: Column, context: Context) -> Cell:
     if any(not char.isascii() and (char.isalnum() or unicodedata.category(char)[0] == "M") for char in text):
         return _invalid(column)
     parts = re.fullmatch("([A-Z]*)([0-9]+)", re.sub("[^A-Z0-9]", "", text.upper()))
-    if not parts:
+    if not parts or len(parts[0]) > LONGEST_CODE:
         return _invalid(column)
     return Cell((parts[1] or "STU") + parts[2].rjust(3, "0"))
 
@@ -151,7 +152,7 @@ def student_id(text: str, column: Column, context: Context) -> Cell:
 def key(text: str, column: Column, context: Context) -> Cell:
     """' crs001 ' -> CRS001 (case upper); an id must be printable ASCII, a proper name printable; else rejected."""
     text = _cased(text if column.ascii else _squeezed(text), column.case)
-    if not text.isprintable() or (column.ascii and not text.isascii()):
+    if not text.isprintable() or (column.ascii and not text.isascii()) or len(text) > LONGEST_CODE:
         return _invalid(column)
     return Cell(text)
 
@@ -256,6 +257,8 @@ def boolean(text: str, column: Column, context: Context) -> Cell:
 def code(text: str, column: Column, context: Context) -> Cell:
     """prog001 -> PROG001 (case upper); paid -> COMPLETED, in-progress -> In Progress (words); unknown word: flagged."""
     text = _cased(_squeezed(text), column.case)
+    if len(text) > LONGEST_CODE:
+        return Cell(column.default, f"{column.flag_prefix}_invalid")
     known = _vocabulary(column.words)
     if not known or _word(text) in known:
         return Cell(known.get(_word(text), text))
@@ -474,12 +477,12 @@ _ISO_DAY = (  # every real day from 1950 on but 29 February
     r"|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31)"
 )
 _ZONE = "(?:Z|[+-](?:0[0-9]|1[0-4]):[0-5][0-9])?"
-_KEYS = {"": "[!-~]*[0-9]", "upper": "[!-`{-~]*[0-9]", "lower": r"[!-@\[-~]*[0-9]"}
+_KEYS = {"": "[!-~]{0,99}[0-9]", "upper": "[!-`{-~]{0,99}[0-9]", "lower": r"[!-@\[-~]{0,99}[0-9]"}
 _PLAIN_EMAIL = r"[a-z0-9_+-]{1,40}(?:\.[a-z0-9_+-]{1,20}){0,4}@(?:[a-z0-9]{1,20}\.){1,3}[a-z]{2,9}"
 # rule -> the texts (RE2, whole text) for which a cast is enough: they are their own clean value, or (timestamps) a
 # cast knows the instant they name. None: there are none.
 CANONICAL: dict[str, Callable[[Column, Context], str | None]] = {
-    "student_id": lambda column, context: "[A-Z]+[0-9]{3,}",
+    "student_id": lambda column, context: "[A-Z]{1,50}[0-9]{3,50}",
     "key": lambda column, context: _KEYS.get(column.case),
     "name": lambda column, context: "[A-Z][a-z]+(?: [A-Z][a-z]+)*",
     "email": lambda column, context: _PLAIN_EMAIL,
@@ -552,8 +555,9 @@ def _canonical(texts: pa.Array, column: Column, context: Context) -> list[pa.Arr
         values = pc.if_else(pc.match_substring_regex(values, ":[0-9]{2}:[0-9]{2}\\z"), _suffixed(values, "Z"), values)
     values = values.cast(kinds[0])
     if column.rule in ("date", "timestamp"):
-        end = dt.datetime.combine(context.drop_date + dt.timedelta(days=1), dt.time())
-        values = _where(pc.less(values, pa.scalar(end).cast(kinds[0])), values)
+        if context.drop_date < dt.date.max:  # else no date lies after it, and there is no day after
+            end = dt.datetime.combine(context.drop_date + dt.timedelta(days=1), dt.time())
+            values = _where(pc.less(values, pa.scalar(end).cast(kinds[0])), values)
         values = _where(pc.greater_equal(values, pa.scalar(dt.datetime(1950, 1, 1)).cast(kinds[0])), values)
     if column.rule != "name":
         return [values]

@@ -10,15 +10,18 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
 import logging
 import os
+import re
+import secrets
 import signal
 import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import luigi
 import psycopg2
@@ -27,7 +30,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 import init_db
 from pipeline import drops as arrivals_of
-from pipeline.config import PROJECT, Settings, settings
+from pipeline.config import PROJECT, ConfigError, Settings, settings
 from pipeline.contracts import Dataset
 from pipeline.drops import Drop, Known, Scan
 from targets import parts as digests
@@ -50,10 +53,17 @@ class StepError(UserError):
 class _NoTraceback(logging.Filter):
     """Luigi logs every failure with its traceback; for a person's mistake the message alone helps."""
 
+    # What complete() raised comes as text.
+    raised = re.compile(
+        r"(Will not run [^\n]*)\nTraceback .*\n\w+[.\w]*\.(?:User|Step|Config|Database)Error: (.*)", re.S
+    )
+
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None
-        if isinstance(error, UserError | DatabaseError):
+        if isinstance(error, UserError | DatabaseError | ConfigError):
             record.exc_info, record.msg, record.args = None, str(error), ()
+        elif not record.args and (found := self.raised.fullmatch(str(record.msg))):
+            record.msg = "\n".join(found.groups()).rstrip()
         return True
 
 
@@ -133,7 +143,7 @@ def begin_run() -> None:
 
 def run_id() -> str:
     if not _Process.run_id:
-        _Process.run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{os.getpid()}"
+        _Process.run_id = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
     return _Process.run_id
 
 
@@ -239,6 +249,10 @@ class Step(luigi.Task):
 
     def steps(self) -> list[Step]:
         """The steps whose targets this one reads."""
+        return self._steps
+
+    @functools.cached_property
+    def _steps(self) -> list[Step]:
         return [task for task in luigi.task.flatten(self.requires()) if isinstance(task, Step)]
 
     def own_parts(self, state: State) -> Parts:

@@ -99,7 +99,7 @@ class Database:
                 }
             )
         except (psycopg2.OperationalError, psycopg2.ProgrammingError) as error:  # also: an option libpq does not know
-            reason = str(error).strip().splitlines()[-1]
+            reason = str(error).strip().splitlines()[0]
             raise DatabaseError(f"Can't use the database {self}: {reason}. Check EDUFLOW_DATABASE (or .env).") from None
 
     def engine(self) -> Engine:

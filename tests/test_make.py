@@ -14,7 +14,7 @@ def test_a_second_run_does_nothing_and_says_so(house, capsys):
     capsys.readouterr()
     assert house.run() == 0
     assert house.rebuilt_since(before) == set()
-    assert capsys.readouterr().out.startswith("Nothing to do: all ")
+    assert capsys.readouterr().out.startswith("Nothing to do: ")
 
 
 def test_every_target_is_built_even_without_any_file(house, capsys):
