@@ -186,14 +186,35 @@ def arrivals(
             continue
         day = file.date or max([today, *(drop.drop_date for drop in drops if drop.path == file.path)])
         if seen is None:
-            same = [drop for drop in drops if drop.sha256 == file.sha256 and file.date in (None, drop.drop_date)]
+            same = [
+                drop
+                for drop in drops
+                if drop.sha256 == file.sha256
+                and file.date in (None, drop.drop_date)
+                and (drop.in_raw or _suffix(drop.path) == _suffix(file.path))  # else the remedy: it was renamed
+            ]
             if same:
                 found.same.append((file, same[-1].drop_id))
                 continue
-            if any(a.file.sha256 == file.sha256 and file.date in (None, a.drop_date) for a in found.new):
+            if any(_copies(file, arrival) for arrival in found.new):
                 continue  # the same file twice in one scan: known as a copy once the first has landed
         found.new.append(Arrival(file, day))
     return found
+
+
+def _suffix(path: str) -> str:
+    """How a file is read depends on the end of its name."""
+    found = SUFFIX.search(path)
+    return found.group().lower() if found else ""
+
+
+def _copies(file: File, arrival: Arrival) -> bool:
+    first = arrival.file
+    return (
+        file.sha256 == first.sha256
+        and file.date in (None, arrival.drop_date)
+        and _suffix(file.path) == _suffix(first.path)
+    )
 
 
 def _tried_again(drop: Drop, judge: str) -> bool:
@@ -202,10 +223,19 @@ def _tried_again(drop: Drop, judge: str) -> bool:
 
 
 def unsettled(drops: Iterable[Drop]) -> list[Drop]:
-    """Refused and held drops that no person decided and no newer accepted drop from the same path replaced."""
+    """Refused and held drops that no person decided and no newer accepted drop replaced: one from the same path, or
+    the same content under a better name."""
     drops = list(drops)
-    newest = {drop.path: drop.drop_id for drop in drops if drop.accepted}
-    return [drop for drop in drops if drop.unsettled and newest.get(drop.path, 0) < drop.drop_id]
+    newest: dict[str, int] = {}
+    for drop in drops:
+        if drop.accepted:
+            for name in (drop.path, drop.sha256):
+                newest[name] = max(drop.drop_id, newest.get(name, 0))
+    return [
+        drop
+        for drop in drops
+        if drop.unsettled and max(newest.get(drop.path, 0), newest.get(drop.sha256, 0)) < drop.drop_id
+    ]
 
 
 def read_drops(db: Connection) -> list[Drop]:

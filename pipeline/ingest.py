@@ -26,6 +26,7 @@ class Raw(Step):
     """The drops of one dataset, in raw. Its one part is their list, so a file that disappears changes nothing."""
 
     dataset: ClassVar[Dataset]
+    lands = True
 
     def own_parts(self, state: State) -> Parts:
         landed = [(d.drop_date, d.sha256, d.decision) for d in state.drops_of(self.dataset.name) if d.in_raw]

@@ -193,7 +193,7 @@ def markdown(facts: dict[str, Any]) -> str:
     ]
     parts.append(_table(facts["drops"], columns))
     waiting = [drop for drop in facts["drops"] if drop["reason"] and not drop["decision"]]
-    parts += [f"- drop {drop['drop_id']} {drop['status']}: {drop['reason']}\n" for drop in waiting]
+    parts += [f"- drop {drop['drop_id']} {drop['status']}: {_cell(drop['reason'])}\n" for drop in waiting]
     for title, key in (
         ("Datasets without a file", "datasets_without_a_file"),
         ("Files that are no drop", "files_that_are_no_drop"),

@@ -296,6 +296,17 @@ def test_a_refused_file_and_its_copy_are_tried_once():
     assert landed([file("a", "A"), file("b", "A")], [refused], seen, "another") == [("a", DAY, 4)]
 
 
+def test_a_refused_file_under_another_suffix_is_read_another_way():
+    refused = drop(4, "a.csv", "A", status="refused", in_raw=False)
+    assert landed([file("a.xlsx", "A")], [refused]) == [("a.xlsx", TODAY, None)]
+    assert landed([file("b.CSV", "A")], [refused]) == []
+    assert landed([file("a.txt", "A")], [drop(4, "a.csv", "A")]) == []
+    assert landed([file("a.csv", "A"), file("a.xlsx", "A"), file("b.csv", "A")]) == [
+        ("a.csv", TODAY, None),
+        ("a.xlsx", TODAY, None),
+    ]
+
+
 @pytest.mark.parametrize("settled", [{"decision": "refuse"}, {"status": "staged"}, {"status": "held"}])
 def test_what_is_settled_staged_or_held_is_not_tried_again(settled):
     assert landed([file("a", "A")], [drop(4, "a", "A", **{"status": "refused", **settled})], judge="another") == []
@@ -318,6 +329,12 @@ def test_a_refused_file_that_is_gone_or_replaced_is_not_tried_again():
         ([drop(1, "a", "A", status="refused"), drop(2, "a", "B", status="landed")], []),
         ([drop(1, "a", "A", status="refused"), drop(2, "a", "B", status="refused")], [1, 2]),
         ([drop(1, "a", "A", status="refused"), drop(2, "b", "B")], [1]),
+        ([drop(1, "a.csv", "A", status="refused"), drop(2, "a.xlsx", "A")], []),
+        ([drop(1, "a", "A"), drop(2, "b", "A", status="refused")], [2]),
+        (
+            [drop(2, "a", "A", status="refused", drop_date=DAY), drop(3, "a", "B"), drop(1, "a", "C", drop_date=TODAY)],
+            [],
+        ),
         ([drop(1, "a", "A"), drop(2, "a", "B", status="refused")], [2]),
         ([drop(1, "a", "A", status="refused"), drop(2, "a", "B", status="retracted")], [1]),
     ],

@@ -19,41 +19,46 @@ pairs as (
     inner join staging.stg_enrollments as b
         on lower(a.full_name) = lower(b.full_name) and a.phone = b.phone and a.student_id < b.student_id
 ),
-flagged as (
-    select 'students_enrollment' as dataset, f.flag, to_jsonb(s) as staged
+words as (
+    select
+        'students_enrollment' as dataset, f.flag,
+        case f.flag when 'city_unmatched' then s.city when 'state_unmatched' then s.state end as word
     from staging.stg_enrollments as s
     cross join lateral unnest(s.flags) as f (flag)
-    where s.flags <> '{}' and f.flag ~ '_(unknown|unmatched)$' and f.flag <> 'payment_status_unknown'
-    union all
-    select 'student_progress', f.flag, to_jsonb(s)
-    from staging.stg_progress as s
-    cross join lateral unnest(s.flags) as f (flag)
-    where s.flags <> '{}' and f.flag ~ '_(unknown|unmatched)$'
-    union all
-    select 'course_catalog', f.flag, to_jsonb(s)
-    from staging.stg_courses as s
-    cross join lateral unnest(s.flags) as f (flag)
-    where s.flags <> '{}' and f.flag ~ '_(unknown|unmatched)$'
-    union all
-    select 'support_tickets', f.flag, to_jsonb(s)
-    from staging.stg_tickets as s
-    cross join lateral unnest(s.flags) as f (flag)
-    where s.flags <> '{}' and f.flag ~ '_(unknown|unmatched)$'
+    where s.flags <> '{}' and f.flag in ('city_unmatched', 'state_unmatched')
     union all
     -- the one vocabulary whose unknown words do not stay in staging: as they came
-    select 'students_enrollment', 'payment_status_unknown', to_jsonb(r)
+    select 'students_enrollment', 'payment_status_unknown', trim(r.payment_status)
     from staging.stg_enrollments as s
     inner join raw.students_enrollment as r on (s._drop_id, s._line) = (r._drop_id, r._line)
     where s.flags <> '{}' and 'payment_status_unknown' = any(s.flags)
-),
-words as (
-    select dataset, flag, regexp_replace(flag, '_(unknown|unmatched)$', '') as code, staged
-    from flagged
+    union all
+    select 'student_progress', 'event_type_unknown', event_type
+    from staging.stg_progress
+    where flags <> '{}' and 'event_type_unknown' = any(flags)
+    union all
+    select
+        'course_catalog', f.flag,
+        case f.flag when 'category_unknown' then s.category when 'difficulty_unknown' then s.difficulty end
+    from staging.stg_courses as s
+    cross join lateral unnest(s.flags) as f (flag)
+    where s.flags <> '{}' and f.flag in ('category_unknown', 'difficulty_unknown')
+    union all
+    select
+        'support_tickets', f.flag,
+        case f.flag
+            when 'priority_unknown' then s.priority
+            when 'status_unknown' then s.status
+            when 'category_unknown' then s.category
+        end
+    from staging.stg_tickets as s
+    cross join lateral unnest(s.flags) as f (flag)
+    where s.flags <> '{}' and f.flag in ('priority_unknown', 'status_unknown', 'category_unknown')
 ),
 unmapped as (
     select
-        'unmapped_code' as kind, dataset, left(coalesce(trim(staged ->> code), '(repaired record)'), 200) as item,
-        code as other, flag as reason, 1 as occurrences
+        'unmapped_code' as kind, dataset, coalesce(word, '(repaired record)') as item,
+        regexp_replace(flag, '_(unknown|unmatched)$', '') as other, flag as reason, 1 as occurrences
     from words
 ),
 orphans as (
