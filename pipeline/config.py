@@ -12,10 +12,9 @@ from pathlib import Path
 
 import luigi
 from dotenv import dotenv_values
-from sqlalchemy import make_url
 
 from init_db import server
-from targets.database import Database
+from targets.database import Database, holds_secret
 
 PROJECT = Path(__file__).resolve().parent.parent
 
@@ -84,8 +83,7 @@ def _refuse_unknown(known: set[str]) -> None:
     given = set(parser.options("eduflow")) if parser.has_section("eduflow") else set()
     given -= set(parser.defaults())
     if "database" in given:
-        url = parser.get("eduflow", "database")
-        if url and make_url(url).password:
+        if holds_secret(parser.get("eduflow", "database")):
             raise ConfigError(
                 "luigi.cfg [eduflow] database holds a password: put the URL into EDUFLOW_DATABASE or .env"
             )

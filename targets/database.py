@@ -55,6 +55,19 @@ class DatabaseError(RuntimeError):
     """The database can't be used; says where it was looked for and what to do, never a password."""
 
 
+def _secrets(url: URL) -> list[str]:
+    return [key for key in url.query if "password" in key or "secret" in key]
+
+
+def holds_secret(text: str) -> bool:
+    """Whether a database URL holds a password; what is no URL at all holds none, and is refused when it is used."""
+    try:
+        url = make_url(text)
+    except (exc.ArgumentError, ValueError):
+        return False
+    return url.password is not None or bool(_secrets(url))
+
+
 class Database:
     """One database: a server's URL, or a folder for the embedded server when the URL is empty."""
 
@@ -65,8 +78,7 @@ class Database:
         if not self._url:
             return f"embedded PostgreSQL in {self._directory}"
         url = self._parsed()
-        secret = [key for key in url.query if "password" in key or "secret" in key]
-        return url.difference_update_query(secret).render_as_string(hide_password=True)
+        return url.difference_update_query(_secrets(url)).render_as_string(hide_password=True)
 
     def _parsed(self) -> URL:
         """The URL; DatabaseError, which does not quote it, when it is none."""

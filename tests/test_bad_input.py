@@ -402,19 +402,19 @@ def test_a_workbook_is_read_like_text(house):
 
 def test_words_that_mean_nothing_mean_it_in_ids_and_not_in_texts(house):
     words = ["NA", "None", "null", "-", r"\N", "=cmd()", "007", "  ", "n/a"]
-    house.rows("support_tickets.csv", "support_tickets", *({"ticket_id": word, "subject": word} for word in words))
-    assert house.run() == 0
-    assert sorted(tickets(house)) == [("007", "007"), ("=cmd()", "=cmd()"), (r"\N", r"\N")]
-    assert {row[2] for row in rejects(house)} == {"ticket_id_missing"}
-    assert house.query("select subject from raw.support_tickets order by _line") == [(word,) for word in words]
-    house.rows(
-        "support_tickets.csv",
-        "support_tickets",
-        *({"ticket_id": str(n), "subject": word} for n, word in enumerate(words)),
-    )
-    assert house.run() == 0
-    assert [row[1] for row in sorted(tickets(house)) if row[0].isdigit() and len(row[0]) == 1] == [
-        word.strip() or None for word in words
+    ids = [{"ticket_id": word} for word in words]
+    texts = [{"ticket_id": f"T{number}", "subject": word} for number, word in enumerate(words)]
+    house.rows("support_tickets.csv", "support_tickets", *ids, *texts)
+    assert house.run("Clean") == 0
+    assert tickets(house) == [
+        ("007", "Help"),
+        ("=cmd()", "Help"),
+        *((f"T{number}", word.strip() or None) for number, word in enumerate(words)),
+        (r"\N", "Help"),
+    ]
+    assert rejects(house) == [(line, "rejected", "ticket_id_missing") for line in (2, 3, 4, 5, 9, 10)]
+    assert house.query("select ticket_id from raw.support_tickets where _line <= 10 order by _line") == [
+        (w,) for w in words
     ]
 
 
@@ -651,7 +651,6 @@ def somebody_waits(house: House) -> bool:
 CHANGES = {
     "grows": lambda file: file.open("a").write(ROW.replace("TKT001", "TKT002") + "\n"),
     "is cut": lambda file: file.write_bytes(b""),
-    "is replaced": lambda file: file.write_text("something else\n"),
     "disappears": lambda file: file.unlink(),
 }
 
@@ -957,66 +956,57 @@ URLS = {
 }
 
 
-@pytest.mark.parametrize("url, reason", URLS.values(), ids=URLS)
-def test_a_database_that_cannot_be_used_is_said_in_one_line(house, capsys, monkeypatch, url, reason):
-    monkeypatch.setenv("EDUFLOW_DATABASE", url)
-    started = time.monotonic()
-    assert house.run() == 1
-    assert time.monotonic() - started < 15
-    said = capsys.readouterr()
-    assert reason in said.err and "EDUFLOW_DATABASE" in said.err
-    assert (
-        "Traceback" not in said.err
-        and "geheim@" not in said.err
-        and "=geheim" not in said.err
-        and len(said.err.splitlines()) == 1
-    )
-    assert not said.out
+def test_a_database_that_cannot_be_used_is_said_in_one_line(house, capsys, monkeypatch):
+    for url, reason in URLS.values():
+        monkeypatch.setenv("EDUFLOW_DATABASE", url)
+        started = time.monotonic()
+        assert house.run() == 1
+        assert time.monotonic() - started < 15
+        said = capsys.readouterr()
+        assert reason in said.err and "EDUFLOW_DATABASE" in said.err
+        assert "Traceback" not in said.err and len(said.err.splitlines()) == 1 and not said.out
+        assert "geheim" not in said.err.replace("geheime_option", "")
 
 
-@pytest.mark.parametrize(
-    "what, reason", [("refuses", "password authentication failed"), ("says nothing", "timeout expired")]
-)
-def test_a_server_that_refuses_or_says_nothing_is_no_hang(house, capsys, monkeypatch, server_that, what, reason):
-    url = f"postgresql+psycopg2://u:geheim@127.0.0.1:{server_that(what)}/x?connect_timeout=2&sslmode=prefer"
-    monkeypatch.setenv("EDUFLOW_DATABASE", url)
-    started = time.monotonic()
-    assert house.run() == 1
-    assert time.monotonic() - started < 15
-    error = capsys.readouterr().err
-    assert reason in error and "u:***@127.0.0.1" in error and "geheim" not in error
+def test_a_server_that_refuses_or_says_nothing_is_no_hang(house, capsys, monkeypatch, server_that):
+    for what, reason in (("refuses", "password authentication failed"), ("says nothing", "timeout expired")):
+        url = f"postgresql+psycopg2://u:geheim@127.0.0.1:{server_that(what)}/x?connect_timeout=2"
+        monkeypatch.setenv("EDUFLOW_DATABASE", url)
+        started = time.monotonic()
+        assert house.run() == 1
+        assert time.monotonic() - started < 15
+        error = capsys.readouterr().err
+        assert reason in error and "u:***@127.0.0.1" in error and "geheim" not in error
 
 
-@pytest.mark.parametrize(
-    "environment, reason",
-    [
+def test_plain_luigi_says_what_setting_is_wrong_without_a_traceback(house):
+    for environment, reason in (
         ({"EDUFLOW_DATABASE": "postgresql://u:geheim@127.0.0.1:1/x"}, "Connection refused"),
         ({"EDUFLOW_DATABASE": "geheim"}, "EDUFLOW_DATABASE is not a PostgreSQL URL"),
         ({"EDUFLOW_AS_OF": "nonsense"}, "[eduflow] as_of must be a date like 2024-02-08"),
-    ],
-)
-def test_plain_luigi_says_what_setting_is_wrong_without_a_traceback(house, environment, reason):
-    plain = house.command(*LUIGI, **environment)
-    assert plain.returncode not in (0, None)
-    assert reason in plain.stderr
-    assert "Traceback" not in plain.stderr + plain.stdout and "geheim" not in plain.stderr + plain.stdout
+    ):
+        plain = house.command(*LUIGI, **environment)
+        assert plain.returncode not in (0, None)
+        assert reason in plain.stderr
+        assert "Traceback" not in plain.stderr + plain.stdout and "geheim" not in plain.stderr + plain.stdout
 
 
-@pytest.mark.parametrize(
-    "key, value, reason",
-    [
-        ("AS_OF", "nonsense", "[eduflow] as_of must be a date like 2024-02-08"),
-        ("AS_OF", "2024-02-30", "[eduflow] as_of must be a date like 2024-02-08"),
-        ("CHUNK_ROWS", "0", "[eduflow] chunk_rows must be a whole number above 0"),
-        ("CHUNK_ROWS", "many", "[eduflow] chunk_rows must be a whole number above 0"),
-        ("WORKERS", "-1", "[eduflow] workers must be a whole number above 0"),
-        ("PHONE_DIGITS", "1_0", "[eduflow] phone_digits must be a whole number above 0"),
-    ],
+SETTINGS = (
+    ("AS_OF", "nonsense", "[eduflow] as_of must be a date like 2024-02-08"),
+    ("AS_OF", "2024-02-30", "[eduflow] as_of must be a date like 2024-02-08"),
+    ("CHUNK_ROWS", "0", "[eduflow] chunk_rows must be a whole number above 0"),
+    ("CHUNK_ROWS", "many", "[eduflow] chunk_rows must be a whole number above 0"),
+    ("WORKERS", "-1", "[eduflow] workers must be a whole number above 0"),
+    ("PHONE_DIGITS", "1_0", "[eduflow] phone_digits must be a whole number above 0"),
 )
-def test_a_setting_that_cannot_be_used_is_named(house, capsys, monkeypatch, key, value, reason):
-    monkeypatch.setenv(f"EDUFLOW_{key}", value)
-    assert house.run() == 1
-    assert capsys.readouterr().err == reason + "\n"
+
+
+def test_a_setting_that_cannot_be_used_is_named(house, capsys, monkeypatch):
+    for key, value, reason in SETTINGS:
+        with monkeypatch.context() as changed:
+            changed.setenv(f"EDUFLOW_{key}", value)
+            assert house.run() == 1
+        assert capsys.readouterr().err == reason + "\n"
 
 
 def test_an_unknown_key_of_the_section_is_named(house, tmp_path):
@@ -1092,7 +1082,7 @@ def test_a_file_replaced_on_the_same_day_takes_its_courses_with_it(house):
 SNAPSHOTS = {"2024-02-08": ("C1", "C2"), "2024-02-09": ("C1", "C3"), "2024-02-10": ("C1",), "2024-02-11": ("C1", "C2")}
 
 
-@pytest.mark.parametrize("order", ["89ab", "ba98", "a8b9"])
+@pytest.mark.parametrize("order", ["ba98", "a8b9"])
 def test_a_late_snapshot_gives_what_it_gives_in_order(house, order):
     for which in order:
         day = list(SNAPSHOTS)["89ab".index(which)]
