@@ -117,10 +117,9 @@ class House:
 def run_goal(goal: str) -> dict[str, float]:
     from pipeline.__main__ import main as eduflow
     from pipeline.config import settings
-    from pipeline.step import ledger
+    from pipeline.step import prepare
 
-    with ledger(settings()):  # the server is up and the ledger there
-        pass
+    prepare(settings())  # the server is up and the empty tables are there
     started = time.perf_counter()
     with contextlib.redirect_stdout(io.StringIO()):
         code = eduflow(["run", goal])

@@ -82,11 +82,8 @@ def _refuse_unknown(known: set[str]) -> None:
     parser = luigi.configuration.get_config()
     given = set(parser.options("eduflow")) if parser.has_section("eduflow") else set()
     given -= set(parser.defaults())
-    if "database" in given:
-        if holds_secret(parser.get("eduflow", "database")):
-            raise ConfigError(
-                "luigi.cfg [eduflow] database holds a password: put the URL into EDUFLOW_DATABASE or .env"
-            )
+    if holds_secret(parser.get("eduflow", "database", "")):
+        raise ConfigError("luigi.cfg [eduflow] database holds a password: put the URL into EDUFLOW_DATABASE or .env")
     if unknown := given - known - {"database"}:
         raise ConfigError(
             f"luigi.cfg [eduflow] knows no {', '.join(sorted(unknown))}; keys: {', '.join(sorted(known))}"

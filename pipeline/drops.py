@@ -43,7 +43,6 @@ class Drop:
     in_raw: bool
     fields: tuple[str | None, ...]  # the contract column of each column of the file, None outside the contract
     delimiter: str
-    last_line: int
 
     @property
     def accepted(self) -> bool:
@@ -243,8 +242,7 @@ def read_drops(db: Connection) -> list[Drop]:
     query = """
         select drop_id, dataset, path, sha256, drop_date, status, reason, decision, judged_by, partial,
             landed_at is not null as in_raw, coalesce(format -> 'fields', '[]') as fields,
-            coalesce(format ->> 'delimiter', ',') as delimiter,
-            coalesce((format ->> 'last_line')::bigint, 0) as last_line
+            coalesce(format ->> 'delimiter', ',') as delimiter
         from etl.drops order by drop_date, drop_id
     """
     return [Drop(**{**row._mapping, "fields": tuple(row.fields)}) for row in db.execute(text(query))]

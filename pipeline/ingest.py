@@ -95,10 +95,7 @@ def _copy(db: Connection, options: Settings, dataset: Dataset, arrival: Arrival)
         copy_in(db, f"raw.{dataset.name}", tables())
         if source.sha256 != file.sha256:
             raise _changed(file)
-        # Pages that came with this load are not in the index yet.
-        db.execute(text(f"select brin_summarize_new_values('raw.{dataset.name}_lines')"))
         shape = {
-            "last_line": line,
             "header": source.header,
             "fields": source.fields,
             "delimiter": source.delimiter,

@@ -184,16 +184,20 @@ class _Text(Source):
             return "utf-16"
         if head.startswith(codecs.BOM_UTF8):  # it says what it is: one bad byte is damage, not another encoding
             fallback = ""
-        for encoding in ("utf-8", fallback):
-            try:
-                with self.path.open("rb") as raw:
-                    for _ in self._decoded(self._unpacked(raw), encoding):
-                        pass
-                return encoding
-            except SourceError as error:
-                if error.reason != "undecodable" or encoding == fallback or not fallback:
-                    raise
-        raise AssertionError("unreachable: the fallback either decodes or raises")
+        return fallback if fallback and not self._is_utf8() else "utf-8"
+
+    def _is_utf8(self) -> bool:
+        decoder = codecs.getincrementaldecoder("utf-8")()
+        try:
+            with self.path.open("rb") as raw:
+                file = self._unpacked(raw)
+                while piece := self._read(file, self._block):
+                    if decoder.getstate()[0] or not piece.isascii():
+                        decoder.decode(piece)
+            decoder.decode(b"", True)
+        except UnicodeDecodeError:
+            return False
+        return True
 
     def _unpacked(self, raw: BinaryIO | io.BufferedReader) -> Any:
         return gzip.GzipFile(fileobj=raw) if self._zipped else raw

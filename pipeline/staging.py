@@ -24,7 +24,7 @@ from pipeline.drops import Drop
 from pipeline.rules import Cities, Context, clean
 from pipeline.step import Build, Built, Progress, State, Step
 from targets import parts as digests
-from targets.database import Spool, ahead, copy_in, copy_out
+from targets.database import Spool, copy_in, copy_out
 from targets.parts import Parts
 from targets.table import Difference, apply_difference, count_rows, is_empty, without_indexes
 
@@ -94,18 +94,13 @@ def contexts(db: Connection, dataset: Dataset, options: Settings, drops: list[Dr
     }
 
 
-def read_raw(db: Connection, dataset: Dataset, drop: Drop, chunk_rows: int) -> Iterator[pd.DataFrame]:
-    """The records of a drop, `chunk_rows` lines at a time: `_line`, the contract's columns, `_record`, as text."""
+def read_raw(db: Connection, dataset: Dataset, drop_id: int, chunk_rows: int) -> Iterator[pd.DataFrame]:
+    """The records of a drop in chunks: `_line`, the contract's columns and `_record`, as text. In no certain order."""
     names = [*dataset.column_names, "_record"]
     types = {"_line": pa.int64(), **dict.fromkeys(names, pa.string())}
-    query = f"""
-        select _line, {", ".join(names)} from raw.{dataset.name}
-        where _drop_id = %(drop)s and _line > %(after)s and _line <= %(upto)s
-    """
-    for line in range(0, drop.last_line, chunk_rows):
-        chunk = copy_out(db, query, {"drop": drop.drop_id, "after": line, "upto": line + chunk_rows}, types)
-        if len(chunk):
-            yield chunk.to_pandas(types_mapper=pd.ArrowDtype)
+    query = f"select {', '.join(types)} from raw.{dataset.name} where _drop_id = %(drop)s"
+    for chunk in copy_out(db, query, {"drop": drop_id}, types, chunk_rows):
+        yield chunk.to_pandas(types_mapper=pd.ArrowDtype)
 
 
 KINDS = ("changed", "flagged", "rejected")
@@ -188,10 +183,10 @@ class Cleaning:
         progress = Progress(f"cleaning {self.target}")
         # A second connection reads ahead: raw is committed and append-only, and one connection can't do both.
         with options.database.transaction() as reader:
-            # Without statistics the planner would scan all of raw for every chunk, with the index only its pages.
+            # raw has no statistics: the planner would read all of it, where the index knows the drop's pages.
             reader.execute(text("set local enable_seqscan = off"))
             for drop in self.drops:
-                for frame in ahead(read_raw(reader, self.dataset, drop, options.chunk_rows)):
+                for frame in read_raw(reader, self.dataset, drop.drop_id, options.chunk_rows):
                     rows, counts = clean(frame, self.dataset, context[drop.drop_id])
                     for count in counts.itertuples():
                         for kind in KINDS:
@@ -206,6 +201,8 @@ class Cleaning:
                     refused.add(table.filter(pc.invert(accepted)))
                     table = table.filter(accepted).drop_columns("reasons")
                     yield table.append_column("_build", pa.repeat(pa.scalar(self.number), len(table)))
+            # The index does not know pages that came since the last build; now they are in memory.
+            reader.execute(text(f"select brin_summarize_new_values('raw.{self.dataset.name}_lines')"))
 
     def _find_losers(self) -> None:
         """`losers`: accepted rows whose key comes again: later in the drop (duplicate), in a newer one (superseded)."""
@@ -257,6 +254,7 @@ class Cleaning:
 
     def _write_rejects(self) -> None:
         self.run("delete from etl.rejects where drop_id = any(:drops)", drops=self.drop_ids)
+        self.run("set local enable_seqscan = off")  # as above: of raw, only the pages of these drops
         self.run(
             f"""
             insert into etl.rejects (drop_id, line, dataset, outcome, reasons, key, original)
@@ -275,6 +273,7 @@ class Cleaning:
             dataset=self.dataset.name,
             drops=self.drop_ids,
         )
+        self.run("set local enable_seqscan = on")
 
     def _write_stats(self) -> None:
         self.run("delete from etl.rule_stats where drop_id = any(:drops)", drops=self.drop_ids)

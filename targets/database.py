@@ -192,30 +192,45 @@ def complaint(error: BaseException) -> str:
 
 def ahead(items: Iterable[T], depth: int = 2) -> Iterator[T]:
     """The same items, made in a thread `depth` ahead of their use: reading, cleaning and writing overlap."""
-    slots: queue.Queue[tuple[str, Any]] = queue.Queue(depth)
-    stop = threading.Event()
 
-    def put(kind: str, value: Any) -> None:
-        while not stop.is_set():
-            with contextlib.suppress(queue.Full):
-                return slots.put((kind, value), timeout=0.1)
-
-    def produce() -> None:
+    def produce(put: Callable[[T], None]) -> None:
         try:
             for item in items:
-                put("item", item)
-                if stop.is_set():
-                    return
-            put("end", None)
-        except BaseException as error:
-            put("error", error)
+                put(item)
         finally:
             if isinstance(items, Generator):
                 items.close()
 
+    return pushed(produce, depth)
+
+
+class _Stopped(Exception):
+    """Nobody wants more items."""
+
+
+def pushed(produce: Callable[[Callable[[T], None]], None], depth: int = 2) -> Iterator[T]:
+    """The items that `produce` puts, in a thread of its own, `depth` ahead of their use."""
+    slots: queue.Queue[tuple[str, Any]] = queue.Queue(depth)
+    stop = threading.Event()
+
+    def put(item: T, kind: str = "item") -> None:
+        while not stop.is_set():
+            with contextlib.suppress(queue.Full):
+                return slots.put((kind, item), timeout=0.1)
+        raise _Stopped
+
+    def work() -> None:
+        end: tuple[str, Any] = ("end", None)
+        try:
+            produce(put)
+        except BaseException as error:
+            end = ("error", error)
+        with contextlib.suppress(_Stopped):
+            put(end[1], end[0])
+
     # COPY takes the interpreter's lock once per row: waiting 5 ms for it each time costs a sixth of a load.
     sys.setswitchinterval(0.0001)
-    thread = threading.Thread(target=produce, daemon=True)
+    thread = threading.Thread(target=work, daemon=True)
     thread.start()
     try:
         while True:
@@ -315,19 +330,45 @@ class Spool:
             cursor.copy_expert(f"copy {self._table} ({names}) from stdin (format csv)", self._file, size=1 << 18)
 
 
-def copy_out(db: Connection, query: str, parameters: dict[str, Any], types: dict[str, pa.DataType]) -> pa.Table:
-    """The rows of a query by COPY, as one Arrow table of the given column types."""
-    buffer = io.BytesIO()
-    with raw_cursor(db) as cursor:
-        cursor.copy_expert(cursor.mogrify(f"copy ({query}) to stdout (format csv)", parameters).decode(), buffer)
-    size = buffer.tell()
-    if not size:
-        return pa.schema(list(types.items())).empty_table()
-    buffer.seek(0)
+def copy_out(
+    db: Connection, query: str, parameters: dict[str, Any], types: dict[str, pa.DataType], chunk_rows: int
+) -> Iterator[pa.Table]:
+    """The rows of a query by COPY, as Arrow tables of the given column types and up to `chunk_rows` rows."""
+
+    def produce(put: Callable[[pa.Table], None]) -> None:
+        sink = _Sink(chunk_rows, lambda rows: put(_decode(rows, types)))
+        with raw_cursor(db) as cursor:
+            cursor.copy_expert(cursor.mogrify(f"copy ({query}) to stdout (format csv)", parameters).decode(), sink)
+        sink.flush()
+
+    return pushed(produce)
+
+
+class _Sink:
+    """A file that COPY writes to, one row at a time; hands them on in chunks."""
+
+    def __init__(self, chunk_rows: int, full: Callable[[bytes], None]) -> None:
+        self._rows: list[bytes] = []
+        self._chunk_rows, self._full = chunk_rows, full
+
+    def write(self, row: bytes) -> None:
+        rows = self._rows
+        rows.append(row)
+        if len(rows) >= self._chunk_rows:
+            self.flush()
+
+    def flush(self) -> None:
+        if self._rows:
+            rows = b"".join(self._rows)
+            self._rows.clear()
+            self._full(rows)
+
+
+def _decode(rows: bytes, types: dict[str, pa.DataType]) -> pa.Table:
     return pa.csv.read_csv(
-        buffer,
+        pa.BufferReader(rows),
         # one thread: others are busy with the chunks before and after
-        read_options=pa.csv.ReadOptions(column_names=list(types), use_threads=False, block_size=size + 1),
+        read_options=pa.csv.ReadOptions(column_names=list(types), use_threads=False, block_size=len(rows) + 1),
         # an empty line is a row whose one column is NULL
         parse_options=pa.csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=False),
         convert_options=pa.csv.ConvertOptions(

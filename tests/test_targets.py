@@ -289,7 +289,8 @@ def test_text_comes_back_as_it_went_in(db):
     rows = pa.table({"n": range(len(AWKWARD)), "word": pa.array(AWKWARD, pa.string())})
     copy_in(db, "t.words", [rows.slice(0, 5), rows.slice(5, 0), rows.slice(5)])
     assert [row.word for row in db.exec_driver_sql("select word from t.words order by n")] == AWKWARD
-    back = copy_out(db, "select n, word from t.words order by n", {}, {"n": pa.int64(), "word": pa.string()})
+    types = {"n": pa.int64(), "word": pa.string()}
+    back = pa.concat_tables(copy_out(db, "select n, word from t.words order by n", {}, types, 7))
     assert back["word"].to_pylist() == AWKWARD
     assert back["n"].to_pylist() == list(range(len(AWKWARD)))
 
@@ -298,7 +299,7 @@ def test_a_column_of_nothing_but_nulls_or_blanks_survives(db):
     db.exec_driver_sql("create table t.words (word text)")
     for words in ([None, None], ["", ""], [None], [""]):
         copy_in(db, "t.words", [pa.table({"word": pa.array(words, pa.string())})])
-        back = copy_out(db, "select word from t.words", {}, {"word": pa.string()})
+        (back,) = copy_out(db, "select word from t.words", {}, {"word": pa.string()}, 100)
         assert (back["word"].to_pylist(), db.exec_driver_sql("delete from t.words").rowcount) == (words, len(words))
 
 
@@ -320,10 +321,13 @@ def test_typed_columns_arrive_as_they_are(db):
     ]
 
 
-def test_a_query_without_rows_gives_an_empty_table_of_the_types_asked_for(db):
-    types = {"id": pa.string(), "_line": pa.int64()}
-    empty = copy_out(db, "select id, _line from t.pupil where id = %(id)s", {"id": "it's"}, types)
-    assert (len(empty), empty.schema) == (0, pa.schema(list(types.items())))
+def test_rows_come_in_chunks_of_the_size_asked_for(db):
+    db.exec_driver_sql("create table t.words (word text)")
+    copy_in(db, "t.words", [pa.table({"word": pa.array(["it's"] * 25)})])
+    query = "select word from t.words where word = %(word)s"
+    chunks = copy_out(db, query, {"word": "it's"}, {"word": pa.string()}, 10)
+    assert [len(chunk) for chunk in chunks] == [10, 10, 5]
+    assert list(copy_out(db, query, {"word": "none"}, {"word": pa.string()}, 10)) == []
 
 
 def test_nothing_to_copy_is_no_copy(db):
