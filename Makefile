@@ -1,5 +1,5 @@
 # make run: everything on data/. make test: the tests. No other step.
-# Quoted "$(CURDIR)" throughout: the folder's name may hold blanks.
+# "$(BIN)" is quoted throughout: the folder it is in may hold blanks.
 SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
@@ -14,35 +14,35 @@ help: ## what can be made
 
 $(ready): requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' || { echo "EduFlow needs Python 3.11 to 3.13: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
-	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { echo "python3 -m venv failed; on Debian: apt-get install python3-venv"; exit 1; }
+	@test -x "$(BIN)/python" || $(PYTHON) -m venv .venv || { echo "python3 -m venv failed; on Debian: apt-get install python3-venv"; exit 1; }
 	@echo "installing requirements.txt into .venv"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@"$(BIN)/python" -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
 run: $(ready) ## build everything from data/ (embedded PostgreSQL, or EDUFLOW_DATABASE)
-	@$(BIN)/python -m pipeline run
+	@"$(BIN)/python" -m pipeline run
 
 test: $(ready) ## all tests, against a real PostgreSQL
-	@$(BIN)/python -m pytest
+	@"$(BIN)/python" -m pytest
 
 plan: $(ready) ## what would run, and why
-	@$(BIN)/python -m pipeline plan
+	@"$(BIN)/python" -m pipeline plan
 
 ui: $(ready) ## luigid on http://127.0.0.1:8082 (stop with Ctrl-C)
 	@mkdir -p -m 700 .eduflow/luigid
-	@echo "Open http://127.0.0.1:8082, and run: $(BIN)/python -m pipeline run --scheduler http://127.0.0.1:8082"
-	@$(BIN)/luigid --address 127.0.0.1 --port 8082 --state-path .eduflow/luigid/state.pickle
+	@echo "Open http://127.0.0.1:8082, and run: "$(BIN)/python" -m pipeline run --scheduler http://127.0.0.1:8082"
+	@"$(BIN)/luigid" --address 127.0.0.1 --port 8082 --state-path .eduflow/luigid/state.pickle
 
 sql: $(ready) ## a query: make sql QUERY="select * from warehouse.dim_students"
-	@$(BIN)/python -m pipeline sql "$$QUERY"
+	@"$(BIN)/python" -m pipeline sql "$$QUERY"
 
 bench: $(ready) ## speed and memory, as ratios to a bare COPY
-	@$(BIN)/python -m bench.run
+	@"$(BIN)/python" -m bench.run
 
 lint: $(ready) ## ruff and mypy
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+	@"$(BIN)/ruff" check . && "$(BIN)/ruff" format --check . && "$(BIN)/mypy"
 
 clean: ## remove .venv, caches, output and the embedded database
-	@test ! -x $(BIN)/python || $(BIN)/python -c 'from init_db import server; from pipeline.config import PROJECT; server.remove(server.default_directory(PROJECT))'
+	@test ! -x "$(BIN)/python" || "$(BIN)/python" -c 'from init_db import server; from pipeline.config import PROJECT; server.remove(server.default_directory(PROJECT))'
 	rm -rf .venv .eduflow .pytest_cache .mypy_cache .ruff_cache .hypothesis bench/out
 	find output -mindepth 1 ! -name README.md -delete

@@ -35,7 +35,7 @@ unix_socket_directories = '"{sockets}"'
 unix_socket_permissions = 0700
 port = {port}
 max_connections = 60
-shared_buffers = 256MB
+shared_buffers = {buffers}MB
 work_mem = 32MB
 maintenance_work_mem = 256MB
 wal_level = minimal             # a table filled in the transaction that made it is synced, not logged
@@ -92,6 +92,12 @@ def start(directory: Path) -> dict[str, str]:
     finally:
         for file in {lock, lease} - {-1}:
             os.close(file)
+
+
+def _buffers() -> int:
+    """shared_buffers in MB: a thirty-second of the memory. A day's few rows touch pages all over the large tables."""
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return max(128, min(512, memory // (32 << 20)))
 
 
 def remove(directory: Path) -> None:
@@ -224,7 +230,7 @@ def _configure(directory: Path, sockets: str, run: dict[str, Any]) -> None:
     conf, new = directory / "eduflow.conf", directory / "eduflow.conf.new"
     new.unlink(missing_ok=True)
     with new.open("x") as file:  # as root we write into another user's folder: "x" follows no symlink
-        file.write(CONF.format(sockets=sockets, port=PORT))
+        file.write(CONF.format(sockets=sockets, port=PORT, buffers=_buffers()))
     _give(new, run)
     new.replace(conf)
 

@@ -164,9 +164,21 @@ def lock(db: Connection, target: str, inputs: Sequence[str]) -> None:
 
     Always in one order over all names, so that two builders never wait for each other.
     """
-    for name in sorted({target, *inputs}):
-        kind = "" if name == target else "_shared"
-        db.execute(text(f"select pg_advisory_xact_lock{kind}(:key)"), {"key": lock_key(name)})
+    names = sorted({target, *inputs})
+    db.execute(
+        text("""
+            select case
+                when exclusive then pg_advisory_xact_lock(key)::text else pg_advisory_xact_lock_shared(key)::text
+            end
+            from (
+                select key, exclusive
+                from unnest(cast(:keys as bigint []), cast(:exclusive as boolean []))
+                    with ordinality as l (key, exclusive, place)
+                order by place
+            ) as in_order
+        """),
+        {"keys": [lock_key(name) for name in names], "exclusive": [name == target for name in names]},
+    )
 
 
 def is_retryable(error: BaseException) -> bool:
