@@ -30,7 +30,7 @@ plan: $(ready) ## what would run, and why
 
 ui: $(ready) ## luigid on http://127.0.0.1:8082 (stop with Ctrl-C)
 	@mkdir -p -m 700 .eduflow/luigid
-	@echo "Open http://127.0.0.1:8082, and run: "$(BIN)/python" -m pipeline run --scheduler http://127.0.0.1:8082"
+	@echo "Open http://127.0.0.1:8082, and run: $(BIN)/python -m pipeline run --scheduler http://127.0.0.1:8082"
 	@"$(BIN)/luigid" --address 127.0.0.1 --port 8082 --state-path .eduflow/luigid/state.pickle
 
 sql: $(ready) ## a query: make sql QUERY="select * from warehouse.dim_students"
