@@ -27,7 +27,7 @@ from typing import ClassVar
 import luigi
 import psycopg2
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError
 
 import init_db
 from pipeline import drops as arrivals_of
@@ -35,7 +35,7 @@ from pipeline.config import PROJECT, ConfigError, Settings, settings
 from pipeline.contracts import Dataset
 from pipeline.drops import Drop, Known, Scan
 from targets import parts as digests
-from targets.database import Database, DatabaseError, complaint, lock, retrying
+from targets.database import BULK, Database, DatabaseError, complaint, lock, retrying
 from targets.parts import Parts
 from targets.record import Record, read_records, write_record
 
@@ -134,7 +134,7 @@ class _Process:
     run_id: str = ""
     migrated: str = ""
     prepared: tuple[int, str] | None = None
-    reader: tuple[tuple[int, str], Connection] | None = None
+    connection: tuple[tuple[int, str], Connection] | None = None
     glanced: tuple[str, State] | None = None  # the last state seen, and the snapshot it was seen in
 
 
@@ -163,11 +163,20 @@ def look(db: Connection, options: Settings | None = None) -> State:
 
 @contextlib.contextmanager
 def ledger(options: Settings | None = None, *, bulk: bool = False) -> Iterator[Connection]:
-    """A transaction on the database, its ledger up to date."""
+    """A transaction on the database, its ledger up to date. bulk: for a build, whose commit may wait for the disk."""
     options = options or settings()
     _migrate(options.database)
-    with options.database.transaction(bulk=bulk) as db:
-        yield db
+    db = _connection(options.database)
+    try:
+        with db.begin():
+            if bulk:
+                db.exec_driver_sql(BULK)
+            yield db
+    except BaseException:  # it may be broken: the next transaction gets a new one
+        _Process.connection = None
+        with contextlib.suppress(Exception):
+            db.close()
+        raise
 
 
 def _migrate(database: Database) -> None:
@@ -176,26 +185,33 @@ def _migrate(database: Database) -> None:
         _Process.migrated = str(database)
 
 
-def glance() -> State:
-    """The state now, over one connection kept for this: Luigi asks a few hundred times whether tasks are complete.
+def _connection(database: Database) -> Connection:
+    """The connection of this process: a run asks and builds a hundred times. A forked worker makes its own."""
+    key = (os.getpid(), str(database))
+    if _Process.connection is None or _Process.connection[0] != key:
+        _Process.connection = (key, database.engine().connect())
+    return _Process.connection[1]
 
-    It belongs to the process that made it: a forked worker makes its own.
-    """
+
+def glance() -> State:
+    """The state now."""
     options = settings()
-    _migrate(options.database)
-    key = (os.getpid(), str(options.database))
-    for attempt in (1, 2):
-        if _Process.reader is None or _Process.reader[0] != key:
-            _Process.reader = (key, options.database.engine().connect())
-        db = _Process.reader[1]
-        try:
-            with db.begin():
-                return _unless_nothing_changed(db, options)
-        except OperationalError:  # the server went away meanwhile: once more on a new connection
-            _Process.reader = None
-            if attempt == 2:
-                raise
-    raise AssertionError("unreachable")
+
+    def seen() -> State:
+        with ledger(options) as db:
+            return _unless_nothing_changed(db, options)
+
+    return retrying(seen)
+
+
+def _unless_nothing_changed(db: Connection, options: Settings) -> State:
+    """The state last seen, if no transaction has committed since: most glances follow each other at once."""
+    snapshot = str(db.execute(text("select pg_current_snapshot()")).scalar())
+    if _Process.glanced and _Process.glanced[0] == snapshot and _Process.glanced[1].settings == options:
+        return _Process.glanced[1]
+    state = look(db, options)
+    _Process.glanced = (snapshot, state)
+    return state
 
 
 class Progress:
@@ -224,16 +240,6 @@ def prepare(options: Settings) -> None:
 class Folder(luigi.LocalTarget):
     def exists(self) -> bool:
         return Path(self.path).is_dir()
-
-
-def _unless_nothing_changed(db: Connection, options: Settings) -> State:
-    """The state last seen, if no transaction has committed since: most glances follow each other at once."""
-    snapshot = str(db.execute(text("select pg_current_snapshot()")).scalar())
-    if _Process.glanced and _Process.glanced[0] == snapshot and _Process.glanced[1].settings == options:
-        return _Process.glanced[1]
-    state = look(db, options)
-    _Process.glanced = (snapshot, state)
-    return state
 
 
 class DataFolder(luigi.ExternalTask):

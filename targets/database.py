@@ -48,7 +48,7 @@ set local maintenance_work_mem = '256MB';
 set local seq_page_cost = 0.1;
 set local random_page_cost = 0.1
 """
-RETRIED = {"40001", "40P01"}  # serialization failure, deadlock
+RETRIED = {"40001", "40P01", "57P01"}  # serialization failure, deadlock, the server was stopped
 
 
 class DatabaseError(RuntimeError):
@@ -127,11 +127,9 @@ class Database:
         return _engine(self._url, self._directory)
 
     @contextlib.contextmanager
-    def transaction(self, *, bulk: bool = False) -> Iterator[Connection]:
+    def transaction(self) -> Iterator[Connection]:
         """One transaction, READ COMMITTED: committed when the block ends, rolled back when it raises."""
         with self.engine().begin() as db:
-            if bulk:
-                db.exec_driver_sql(BULK)
             yield db
 
     def migrate(self) -> None:
@@ -184,7 +182,9 @@ def lock(db: Connection, target: str, inputs: Sequence[str]) -> None:
 def is_retryable(error: BaseException) -> bool:
     """Whether the same transaction may well succeed when tried again: a deadlock, or a connection that broke."""
     cause = getattr(error, "orig", error)
-    code = getattr(cause, "pgcode", None) or ""
+    code = getattr(cause, "pgcode", None)
+    if code is None:  # no word from the server: it is gone
+        return isinstance(cause, psycopg2.OperationalError | psycopg2.InterfaceError)
     return code in RETRIED or code.startswith("08")
 
 

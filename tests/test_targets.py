@@ -434,19 +434,22 @@ def test_a_consumer_that_fails_stops_the_thread_too():
 
 
 def test_locks_are_taken_in_one_order_whatever_the_target(house):
-    taken = []
+    asked = []
 
     def note(_connection, _cursor, statement, parameters, _context, _many):
         if "pg_advisory" in statement:
-            taken.append(("shared" if "_shared" in statement else "alone", parameters["key"]))
+            asked.append(parameters["keys"])
 
+    held = "select mode from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()"
     for target, inputs in [("b", ["c", "a"]), ("a", ["c", "b"]), ("c", ["c", "a", "a"])]:
-        taken.clear()
+        asked.clear()
         with house.database.transaction() as db:
             event.listen(db, "before_cursor_execute", note)
             lock(db, target, inputs)
+            modes = sorted(db.exec_driver_sql(held).scalars())
         names = sorted({target, *inputs})
-        assert taken == [("alone" if name == target else "shared", lock_key(name)) for name in names]
+        assert asked == [[lock_key(name) for name in names]]
+        assert modes == ["ExclusiveLock"] + ["ShareLock"] * (len(names) - 1)
 
 
 def test_readers_share_a_target_and_its_builder_has_it_alone(house):

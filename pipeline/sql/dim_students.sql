@@ -4,9 +4,16 @@
 with touched as (
     select student_id from staging.stg_enrollments where _build > :stg_enrollments_since
     union
-    select student_id from staging.stg_progress where _build > :stg_progress_since
+    -- a reference to an enrolled student changes nothing
+    select p.student_id
+    from staging.stg_progress as p
+    where p._build > :stg_progress_since
+    and not exists (select from staging.stg_enrollments as e where e.student_id = p.student_id)
     union
-    select student_id from staging.stg_tickets where _build > :stg_tickets_since
+    select t.student_id
+    from staging.stg_tickets as t
+    where t._build > :stg_tickets_since
+    and not exists (select from staging.stg_enrollments as e where e.student_id = t.student_id)
 )
 select
     warehouse.key(t.student_id) as student_key,
