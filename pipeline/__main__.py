@@ -265,7 +265,10 @@ def trace(arguments: argparse.Namespace, options: Settings) -> int:
         for table, rows, count in trace_layers(db, arguments.kind, arguments.key):
             found = found or count > 0
             print(f"\n{table}: {count} row{'' if count == 1 else 's'}")
-            print_table(rows, tuple(rows[0]) if rows else ())
+            if count == 1:  # a column a line: a wide row is not read across
+                print_table([{"column": name, "value": value} for name, value in rows[0].items()], ("column", "value"))
+            else:
+                print_table(rows, tuple(rows[0]) if rows else ())
     if not found:
         raise UserError(f"No record of {arguments.kind} {arguments.key!r} in any drop.")
     return 0

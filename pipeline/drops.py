@@ -132,12 +132,17 @@ def scan(folder: Path, known: Mapping[str, Known]) -> Scan:
 
 
 def _walk(folder: Path) -> Iterable[tuple[Path, str]]:
-    for parent, folders, names in os.walk(folder):
+    """(absolute, relative path) of every file, of links to folders (not followed) and of unreadable folders."""
+    unreadable: list[OSError] = []
+    for parent, folders, names in os.walk(folder, onerror=unreadable.append):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in names:
+        links = [name for name in folders if Path(parent, name).is_symlink()]
+        for name in (*names, *links):
             if not name.startswith((".", "~$", "README")):
                 absolute = Path(parent, name)
                 yield absolute, str(absolute.relative_to(folder))
+    for error in unreadable:
+        yield Path(error.filename), str(Path(error.filename).relative_to(folder))
 
 
 def _meaning(folder: Path, absolute: Path, path: str) -> tuple[str, date | None, bool] | str:

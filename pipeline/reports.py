@@ -142,6 +142,7 @@ def summary(db: Connection, state: State) -> dict[str, Any]:
         "as_of_from": as_of.source if as_of else None,
         "rebuilt": rebuilt(db, run_id()),
         "drops": [{**drop, "path": shown(drop["path"])} for drop in balance(db)],
+        "waiting": [{"drop_id": d.drop_id, "status": d.status, "reason": d.reason} for d in unsettled(state.drops)],
         "tables": table_rows(db),
         "datasets_without_a_file": [name for name in DATASETS if name not in landed],
         "files_that_are_no_drop": [{"path": shown(path), "why": why} for path, why in state.scan.unmatched],
@@ -192,8 +193,7 @@ def markdown(facts: dict[str, Any]) -> str:
         "open_rejects",
     ]
     parts.append(_table(facts["drops"], columns))
-    waiting = [drop for drop in facts["drops"] if drop["reason"] and not drop["decision"]]
-    parts += [f"- drop {drop['drop_id']} {drop['status']}: {_cell(drop['reason'])}\n" for drop in waiting]
+    parts += [f"- drop {drop['drop_id']} {drop['status']}: {_cell(drop['reason'])}\n" for drop in facts["waiting"]]
     for title, key in (
         ("Datasets without a file", "datasets_without_a_file"),
         ("Files that are no drop", "files_that_are_no_drop"),

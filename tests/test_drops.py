@@ -163,10 +163,12 @@ def test_links_lead_to_files_inside_the_folder_only(tmp_path):
     }
 
 
-def test_a_linked_folder_is_not_walked(tmp_path):
+def test_a_linked_folder_is_named_but_not_walked(tmp_path):
     folder = tree(tmp_path / "data", "a/tickets.csv")
     (folder / "round").symlink_to(folder)
-    assert [f.path for f in scan(folder, {}).files] == ["a/tickets.csv"]
+    found = scan(folder, {})
+    assert [f.path for f in found.files] == ["a/tickets.csv"]
+    assert [why for _, why in found.unmatched] == ["not a regular file"]
 
 
 def test_a_pipe_is_not_opened(tmp_path):

@@ -1,0 +1,55 @@
+"""Settings: luigi.cfg, the environment over it, and clear words for what can't be used."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+from pipeline.config import PROJECT, ConfigError, settings
+
+
+def test_without_anything_set_the_defaults_are_those_of_the_cfg(monkeypatch):
+    for key in ("DATA_DIR", "OUTPUT_DIR", "DATABASE", "DATABASE_DIR", "AS_OF"):
+        monkeypatch.delenv(f"EDUFLOW_{key}", raising=False)
+    found = settings()
+    assert found.data_dir == PROJECT / "data"
+    assert found.output_dir == PROJECT / "output"
+    assert (found.as_of, found.workers, found.chunk_rows) == (None, 1, 100_000)
+
+
+@pytest.mark.parametrize(
+    "key, text, name, value",
+    [
+        ("AS_OF", "2024-02-08", "as_of", date(2024, 2, 8)),
+        ("WORKERS", "2", "workers", 2),
+        ("PHONE_COUNTRY_CODE", "44", "phone_country_code", "44"),
+        ("DATA_DIR", "somewhere else", "data_dir", PROJECT / "somewhere else"),
+        ("DATA_DIR", "/srv/é x", "data_dir", PROJECT / "/srv/é x"),
+    ],
+)
+def test_the_environment_wins(monkeypatch, key, text, name, value):
+    monkeypatch.setenv(f"EDUFLOW_{key}", text)
+    assert getattr(settings(), name) == value
+
+
+@pytest.mark.parametrize(
+    "key, text, said",
+    [
+        ("AS_OF", "yesterday", "as_of must be a date"),
+        ("WORKERS", "none", "workers must be a whole number"),
+        ("CHUNK_ROWS", "0", "chunk_rows must be a whole number above 0"),
+        ("CHUNK_ROWS", "-5", "chunk_rows"),
+        ("PHONE_DIGITS", "1_0", "phone_digits"),
+    ],
+)
+def test_a_value_that_cannot_be_used_names_its_key(monkeypatch, key, text, said):
+    monkeypatch.setenv(f"EDUFLOW_{key}", text)
+    with pytest.raises(ConfigError, match=said):
+        settings()
+
+
+def test_no_setting_shows_the_database_password(monkeypatch):
+    monkeypatch.setenv("EDUFLOW_DATABASE", "postgresql+psycopg2://someone:hidden@nowhere/db")
+    found = settings()
+    assert "hidden" not in repr(found) and "hidden" not in str(found.database)
