@@ -130,7 +130,7 @@ def _show_progress() -> None:
 
 
 def _finish(options: Settings, code: int, seconds: float) -> None:
-    from pipeline.reports import balance, rebuilt, table_rows
+    from pipeline.reports import ACCOUNT, balance, rebuilt, table_rows
 
     with ledger(options) as db:
         built = rebuilt(db, run_id())
@@ -147,9 +147,7 @@ def _finish(options: Settings, code: int, seconds: float) -> None:
     if missing := [name for name in DATASETS if not state.drops_of(name)]:
         print(f"no file yet for: {', '.join(missing)}")
     print("\nBalance per drop: read = current + superseded + duplicate + rejected")
-    print_table(
-        drops, ("drop_id", "dataset", "drop_date", "status", "read", "current", "superseded", "duplicate", "rejected")
-    )
+    print_table(drops, [name for name in ACCOUNT if name not in ("path", "open_rejects")])
     print("\nRows per layer")
     for layer in dict.fromkeys(name.split(".")[0] for name in tables):
         of_layer = [f"{name.split('.')[1]} {rows:,}" for name, rows in tables.items() if name.startswith(layer + ".")]
@@ -195,29 +193,14 @@ def plan(_arguments: argparse.Namespace, options: Settings) -> int:
 
 def account(arguments: argparse.Namespace, options: Settings) -> int:
     from pipeline.drops import shown
-    from pipeline.reports import balance
+    from pipeline.reports import ACCOUNT, balance
 
     with ledger(options) as db:
         if not _exists(db, "staging.open_rejects"):
             raise UserError("Nothing is accounted for yet: python -m pipeline run")
         drops = balance(db)
         if arguments.drop is None:
-            print_table(
-                drops,
-                (
-                    "drop_id",
-                    "dataset",
-                    "path",
-                    "drop_date",
-                    "status",
-                    "read",
-                    "current",
-                    "superseded",
-                    "duplicate",
-                    "rejected",
-                    "open_rejects",
-                ),
-            )
+            print_table(drops, ACCOUNT)
             return 0
         drop = next((drop for drop in drops if drop["drop_id"] == arguments.drop), None)
         if drop is None:

@@ -106,6 +106,13 @@ class RunSummary(Artifact):
 LAYERS = ("raw", "staging", "warehouse", "analytics")
 
 
+# The columns of a drop's account, as people see it.
+ACCOUNT = (
+    *("drop_id", "dataset", "path", "drop_date", "status"),
+    *("read", "current", "superseded", "duplicate", "rejected", "open_rejects"),
+)
+
+
 def balance(db: Connection) -> list[dict[str, Any]]:
     """One dict per drop: where it came from, its date and status, the account of its rows, its open rejects."""
     query = """
@@ -179,20 +186,7 @@ def markdown(facts: dict[str, Any]) -> str:
     )
     parts = [f"# Run {facts['run_id']}\n\nas_of: {as_of}\n"]
     parts.append("## Balance per drop\n\nread = current + superseded + duplicate + rejected\n")
-    columns = [
-        "drop_id",
-        "dataset",
-        "path",
-        "drop_date",
-        "status",
-        "read",
-        "current",
-        "superseded",
-        "duplicate",
-        "rejected",
-        "open_rejects",
-    ]
-    parts.append(_table(facts["drops"], columns))
+    parts.append(_table(facts["drops"], list(ACCOUNT)))
     parts += [f"- drop {drop['drop_id']} {drop['status']}: {_cell(drop['reason'])}\n" for drop in facts["waiting"]]
     for title, key in (
         ("Datasets without a file", "datasets_without_a_file"),
