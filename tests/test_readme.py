@@ -30,7 +30,8 @@ def shell(house, command: str) -> str:
     binaries = Path(sys.executable).parent
     command = command.replace(".venv/bin/", f"'{binaries}/'").replace("make run", f"make run ready= BIN='{binaries}'")
     environment = {**os.environ, **house.environment, "EDUFLOW_DATA_DIR": "data"}
-    environment.pop("MAKEFLAGS", None)
+    for inherited in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL"):  # of the `make test` around us
+        environment.pop(inherited, None)
     done = subprocess.run(
         command, shell=True, cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=120
     )
