@@ -201,18 +201,23 @@ def speed(house: House, options: argparse.Namespace) -> list[Row]:
     with held(house):
         file = house.child("copy", "student_progress").seconds
         files = house.child("copy", "all").seconds
-        land, stage = house.run("RawProgress"), house.run("StagedProgress")
-        warehouse = land.seconds + stage.seconds + house.run("Warehouse").seconds
-        staged = land.steps + stage.steps
+        loads = [(house.run("RawProgress"), house.run("StagedProgress"))]
+        warehouse = sum(part.seconds for part in loads[0]) + house.run("Warehouse").seconds
         first = warehouse + house.run("EduFlow").seconds
         idle = min(house.run("EduFlow").seconds for _ in range(3))
         house.generate(2)
         second_warehouse = house.run("Warehouse").seconds
         second = second_warehouse + house.run("EduFlow").seconds
         command = min(house.command() for _ in range(3))
+    for again in (2, 3):  # the best of three, as of the bare COPY
+        other = House(f"again-{again}", options.students, options.events)
+        with held(other):
+            loads.append((other.run("RawProgress"), other.run("StagedProgress")))
+    land = min(raw.steps for raw, _ in loads)
+    staged = min(raw.steps + staged.steps for raw, staged in loads)
     return [
         Row(f"bare COPY of {options.events:,} events", f"{file:.2f} s", 1, "itself", 1),
-        Row("landing", f"{land.steps:.2f} s", land.steps / file, "bare COPY", 1.8),
+        Row("landing", f"{land:.2f} s", land / file, "bare COPY", 1.8),
         Row("file to staged", f"{staged:.2f} s", staged / file, "bare COPY", 9),
         Row("bare COPY of all files", f"{files:.2f} s", 1, "itself", 1),
         Row("goal Warehouse", f"{warehouse:.2f} s", warehouse / files, "bare COPY", 25),

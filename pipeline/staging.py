@@ -141,18 +141,21 @@ class Cleaning:
                 self._load(options)
                 self._find_losers()
                 self._remove_losers()
-            difference, moved = Difference(inserted=self._accepted()), False
+            self._count_outcome()
+            difference, moved = Difference(inserted=self._current()), False
         else:
             self._create_cleaned()
             self._load(options)
             self._find_losers()
             self._remove_losers()
             moved = not is_empty(self.db, self.target) and self._settle_against_staging(everything=full)
+            self._count_outcome()
             difference = self._apply(prune=full)
         self._write_rejects()
         self._write_stats()
         self._write_balance()
-        rows = count_rows(self.db, self.target, difference, None if full else recorded)
+        before = 0 if self.direct else None if full else recorded
+        rows = count_rows(self.db, self.target, difference, before)
         gone = f", {difference.deleted:,} gone" if difference.deleted else ""
         note = f"{difference.inserted:,} new, {difference.updated:,} updated{gone}"
         return Built(rows, difference.changed, removed=moved or difference.deleted > 0, note=note)
@@ -237,8 +240,21 @@ class Cleaning:
     def _remove_losers(self) -> None:
         self.run(f"delete from {self.cleaned} where ctid in (select row from losers)")
 
-    def _accepted(self) -> int:
-        return int(self.db.execute(text(f"select count(*) from {self.target}")).scalar_one())
+    def _count_outcome(self) -> None:
+        """`outcome`: rows per drop and outcome, each counted on its own."""
+        self.run(f"""
+            create temp table outcome on commit drop as
+            select _drop_id, 'current' as outcome, count(*) as rows from {self.cleaned} group by _drop_id
+            union all
+            select _drop_id, case when is_duplicate then 'duplicate' else 'superseded' end, count(*)
+            from losers group by 1, 2
+            union all
+            select _drop_id, 'rejected', count(*) from refused group by _drop_id
+        """)
+
+    def _current(self) -> int:
+        query = text("select coalesce(sum(rows), 0) from outcome where outcome = 'current'")
+        return int(self.db.execute(query).scalar_one())
 
     def _apply(self, *, prune: bool) -> Difference:
         return apply_difference(
@@ -325,17 +341,8 @@ class Cleaning:
         return bool(self.db.execute(text("select exists (select from contest where wins and moved)")).scalar())
 
     def _write_balance(self) -> None:
-        """The account of each drop: each number counted on its own; that they balance is a constraint of etl.drops."""
+        """The account of each drop: that it balances is a constraint of etl.drops."""
         rows = [{"drop": drop, "read": self.read[drop]} for drop in self.drop_ids]
-        self.run(f"""
-            create temp table outcome on commit drop as
-            select _drop_id, 'current' as outcome, count(*) as rows from {self.cleaned} group by _drop_id
-            union all
-            select _drop_id, case when is_duplicate then 'duplicate' else 'superseded' end, count(*)
-            from losers group by 1, 2
-            union all
-            select _drop_id, 'rejected', count(*) from refused group by _drop_id
-        """)
         counted = ", ".join(
             f"{kind} = coalesce((select rows from outcome where (_drop_id, outcome) = (:drop, '{kind}')), 0)"
             for kind in ("current", "superseded", "duplicate", "rejected")

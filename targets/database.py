@@ -45,6 +45,7 @@ BULK = """
 set local synchronous_commit = off;
 set local work_mem = '96MB';
 set local maintenance_work_mem = '256MB';
+set local default_statistics_target = 10;
 set local seq_page_cost = 0.1;
 set local random_page_cost = 0.1
 """
