@@ -88,8 +88,7 @@ def run(arguments: argparse.Namespace, options: Settings) -> int:
     started = time.perf_counter()
     _show_progress()
     begin_run()
-    if not options.data_dir.is_dir():
-        print(f"There is no data folder {options.data_dir}. Create it, or set EDUFLOW_DATA_DIR.", file=sys.stderr)
+    if _lacks_data_folder(options):
         return 20
     with ledger(options) as db:
         look(db, options)
@@ -102,6 +101,13 @@ def run(arguments: argparse.Namespace, options: Settings) -> int:
         code = int(leave.code or 0)
     _finish(options, code, time.perf_counter() - started)
     return code
+
+
+def _lacks_data_folder(options: Settings) -> bool:
+    if options.data_dir.is_dir():
+        return False
+    print(f"There is no data folder {options.data_dir}. Create it, or set EDUFLOW_DATA_DIR.", file=sys.stderr)
+    return True
 
 
 def _set_scheduler(url: str | None) -> None:
@@ -174,8 +180,7 @@ def plan(_arguments: argparse.Namespace, options: Settings) -> int:
     from pipeline.drops import shown, unsettled
     from pipeline.ingest import RAW
 
-    if not options.data_dir.is_dir():
-        print(f"There is no data folder {options.data_dir}. Create it, or set EDUFLOW_DATA_DIR.", file=sys.stderr)
+    if _lacks_data_folder(options):
         return 20
     with ledger(options) as db:
         state = look(db, options)

@@ -123,7 +123,8 @@ class Cleaning:
         self.target = f"staging.{dataset.table}"
         self.key = dataset.key
         self.content = [name for name in dataset.staged_names if name != self.key] + ["flags"]
-        self.direct = len(drops) == 1 and is_empty(db, self.target)
+        self.empty = is_empty(db, self.target)
+        self.direct = self.empty and len(drops) == 1
         self.cleaned = self.target if self.direct else "cleaned"
 
     def run(self, statement: str, **values: object) -> int:
@@ -148,7 +149,7 @@ class Cleaning:
             self._load(options)
             self._find_losers()
             self._remove_losers()
-            moved = not is_empty(self.db, self.target) and self._settle_against_staging(everything=full)
+            moved = not self.empty and self._settle_against_staging(everything=full)
             self._count_outcome()
             difference = self._apply(prune=full)
         self._write_rejects()
@@ -191,11 +192,7 @@ class Cleaning:
             for drop in self.drops:
                 for frame in read_raw(reader, self.dataset, drop.drop_id, options.chunk_rows):
                     rows, counts = clean(frame, self.dataset, context[drop.drop_id])
-                    for count in counts.itertuples():
-                        for kind in KINDS:
-                            self.stats[drop.drop_id, str(count.column), str(count.rule), kind] += int(
-                                getattr(count, kind)
-                            )
+                    self._add_stats(drop.drop_id, counts)
                     self.read[drop.drop_id] += len(rows)
                     progress.add(len(rows))
                     table = pa.Table.from_pandas(rows, preserve_index=False)
@@ -206,6 +203,11 @@ class Cleaning:
                     yield table.append_column("_build", pa.repeat(pa.scalar(self.number), len(table)))
             # The index does not know pages that came since the last build; now they are in memory.
             reader.execute(text(f"select brin_summarize_new_values('raw.{self.dataset.name}_lines')"))
+
+    def _add_stats(self, drop_id: int, counts: pd.DataFrame) -> None:
+        for count in counts.itertuples():
+            for kind in KINDS:
+                self.stats[drop_id, str(count.column), str(count.rule), kind] += int(getattr(count, kind))
 
     def _find_losers(self) -> None:
         """`losers`: accepted rows whose key comes again: later in the drop (duplicate), in a newer one (superseded)."""

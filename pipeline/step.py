@@ -238,6 +238,8 @@ def prepare(options: Settings) -> None:
 
 
 class Folder(luigi.LocalTarget):
+    """A folder: a file of that name is none."""
+
     def exists(self) -> bool:
         return Path(self.path).is_dir()
 

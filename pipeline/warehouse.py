@@ -48,9 +48,8 @@ class SqlStep(Step):
             removed, note = False, ""
         else:
             db.execute(text(f"create temp table made on commit drop as {select}"), values)
-            db.execute(
-                text(f"analyze made ({', '.join(self.key)})")
-            )  # else a few changed rows are looked up by reading the whole table
+            # Without statistics a few changed rows would be looked up by reading the whole table.
+            db.execute(text(f"analyze made ({', '.join(self.key)})"))
             content = [name for name in columns if name not in self.key]
             difference = apply_difference(db, self.target, "made", key=self.key, content=content, prune=not incremental)
             rows = count_rows(db, self.target, difference, build.rows if incremental else None)

@@ -10,7 +10,7 @@ from pathlib import Path
 from targets.parts import digest, file_digest
 
 
-def content_digest(folder: Path, pattern: str) -> str | None:
+def content_digest(folder: Path, pattern: str) -> str:
     """Digest of the files that match, names included."""
     found = {str(path.relative_to(folder)): file_digest(path) for path in folder.glob(pattern) if path.is_file()}
     return digest(found)
@@ -24,7 +24,7 @@ def write_files(folder: Path, pattern: str, files: Mapping[str, Iterable[str]]) 
     for path in folder.glob(pattern):
         if str(path.relative_to(folder)) not in files:
             path.unlink()
-    return content_digest(folder, pattern) or ""
+    return content_digest(folder, pattern)
 
 
 def _replace(path: Path, pieces: Iterable[str]) -> None:
