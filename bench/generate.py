@@ -3,9 +3,10 @@
     python bench/generate.py --students 100000 --events 1000000
     python bench/generate.py --students 100000 --events 1000000 --day 2 --share 0.01
 
-makes `bench/out/drop/2024-03-01/` with the five course-provider datasets, then `.../2024-03-02/` with 1 % new events,
-corrections of day 1's events and of 1 % of its students. About 2 % of the cells carry each kind of dirt that the rules
-know, 0.2 % of the rows repeat the row before them (half of them with other values) and 0.2 % must be rejected.
+makes `bench/out/drop/2024-03-01/` with the five course-provider datasets, then `.../2024-03-02/` with 1 % as many rows:
+new ones, and corrections of day 1's (15 % of the events, most of the enrolments). About 2 % of the cells carry each
+kind of dirt that the rules know, 0.2 % of the rows repeat the row before them (half of them with other values) and
+0.2 % must be rejected.
 
 Every cell is a function of (seed, number of the row's key, column) and of nothing else. So memory is bounded by one
 block whatever the size, and a later day can write day 1's rows again, changed or not, without having kept them.
@@ -219,13 +220,13 @@ def _corrected(first: int, keys: int, share: float, day: int) -> Iterator[Block]
         yield Block(first + (position * keys // count + day) % keys, np.full(len(position), day))
 
 
-def _blocks(plan: Plan, rows: int, first: int, new: float, corrected: float) -> Iterator[Block]:
-    """Day 1: all rows. Later: the given shares of them, as corrections and as new keys in a range of the day's own."""
+def _blocks(plan: Plan, rows: int, first: int, corrections: float) -> Iterator[Block]:
+    """Day 1: all rows. Later: a share of as many, some of them corrections, the others keys of the day's own range."""
     if plan.day == 1:
         yield from _fresh(first, rows)
         return
-    yield from _corrected(first, _keys(rows), corrected, plan.day)
-    yield from _fresh(first + (plan.day - 1) * _keys(rows), round(rows * new))
+    yield from _corrected(first, _keys(rows), plan.share * corrections, plan.day)
+    yield from _fresh(first + (plan.day - 1) * _keys(rows), round(rows * plan.share * (1 - corrections)))
 
 
 # --- datasets: each turns a block into columns (text as it stands in the file) and the kind of reject per row, 0 = none
@@ -463,11 +464,11 @@ ROWS: dict[str, Callable[[Plan, Block], Columns]] = {
 
 def _dataset_blocks(plan: Plan, dataset: str) -> Iterator[Block]:
     if dataset == "students_enrollment":
-        return _blocks(plan, plan.students, 1, new=plan.share / 10, corrected=plan.share)
+        return _blocks(plan, plan.students, 1, corrections=0.9)
     if dataset == "student_progress":
-        return _blocks(plan, plan.events, plan.first_event, new=plan.share, corrected=plan.share / 5)
+        return _blocks(plan, plan.events, plan.first_event, corrections=0.15)
     if dataset == "support_tickets":
-        return _blocks(plan, max(1, plan.students // 20), 1, new=plan.share, corrected=plan.share)
+        return _blocks(plan, max(1, plan.students // 20), 1, corrections=0.5)
     # snapshots: whole every day; of the catalogue's prices a share is new, the city list stays byte for byte
     number = np.arange(1, COURSES + 1, dtype=np.int64)
     changed = (plan.day > 1) & (number % max(1, round(1 / max(plan.share, 1 / COURSES))) == 0)

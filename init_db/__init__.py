@@ -7,6 +7,7 @@ tables_NN_*.sql  one derived schema each (`tables_02_warehouse.sql` makes schema
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from pathlib import Path
 
@@ -17,11 +18,13 @@ FOLDER = Path(__file__).parent
 _SETUP_LOCK = 0x45445546
 
 
+@functools.cache  # asked for at every step; the files are read once per process
 def derived_schemas() -> dict[str, Path]:
     """schema -> the file that makes it, in order of creation."""
     return {path.stem.split("_", 2)[2]: path for path in sorted(FOLDER.glob("tables_*.sql"))}
 
 
+@functools.cache
 def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 

@@ -5,6 +5,7 @@ It enters here, at the edge, and travels as plain arguments: importing a module 
 
 from __future__ import annotations
 
+import functools
 import os
 from dataclasses import dataclass, field
 from datetime import date
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import luigi
 from dotenv import dotenv_values
+from luigi.cmdline_parser import CmdlineParser
 
 from init_db import server
 from targets.database import Database, holds_secret
@@ -57,7 +59,13 @@ class Settings:
 
 def settings() -> Settings:
     """The settings as they are now. Raises ConfigError for a value that can't be used."""
-    environment = {**dotenv_values(PROJECT / ".env"), **os.environ}
+    given = tuple(sorted(item for item in os.environ.items() if item[0].startswith("EDUFLOW_")))
+    return _settings(given, CmdlineParser.get_instance())
+
+
+@functools.lru_cache(maxsize=8)  # asked for at every step; files are read once per process
+def _settings(given: tuple[tuple[str, str], ...], _command_line: object) -> Settings:
+    environment = {**dotenv_values(PROJECT / ".env"), **dict(given)}
     section = eduflow()
     _refuse_unknown(set(section.param_kwargs))
 

@@ -41,6 +41,7 @@ class Drop:
     judged_by: str | None
     partial: bool
     in_raw: bool
+    rows: int | None  # records landed
     fields: tuple[str | None, ...]  # the contract column of each column of the file, None outside the contract
     delimiter: str
 
@@ -246,7 +247,7 @@ def read_drops(db: Connection) -> list[Drop]:
     """All drops, in the order in which their rows count: (drop_date, drop_id)."""
     query = """
         select drop_id, dataset, path, sha256, drop_date, status, reason, decision, judged_by, partial,
-            landed_at is not null as in_raw, coalesce(format -> 'fields', '[]') as fields,
+            landed_at is not null as in_raw, rows, coalesce(format -> 'fields', '[]') as fields,
             coalesce(format ->> 'delimiter', ',') as delimiter
         from etl.drops order by drop_date, drop_id
     """

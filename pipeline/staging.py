@@ -185,24 +185,36 @@ class Cleaning:
     def _accepted_rows(self, options: Settings, refused: Spool) -> Iterator[pa.Table]:
         context = contexts(self.db, self.dataset, options, self.drops)
         progress = Progress(f"cleaning {self.target}")
+        for drop, frame in self._raw(options):
+            rows, counts = clean(frame, self.dataset, context[drop.drop_id])
+            self._add_stats(drop.drop_id, counts)
+            self.read[drop.drop_id] += len(rows)
+            progress.add(len(rows))
+            table = pa.Table.from_pandas(rows, preserve_index=False)
+            table = table.append_column("_drop_id", pa.repeat(pa.scalar(drop.drop_id), len(table)))
+            accepted = pc.is_null(table["reasons"])
+            refused.add(table.filter(pc.invert(accepted)))
+            table = table.filter(accepted).drop_columns("reasons")
+            yield table.append_column("_build", pa.repeat(pa.scalar(self.number), len(table)))
+
+    def _raw(self, options: Settings) -> Iterator[tuple[Drop, pd.DataFrame]]:
+        """The records of the drops, in chunks."""
+        if sum(drop.rows or 0 for drop in self.drops) <= options.chunk_rows:
+            yield from list(self._read(self.db, options))
+            return
         # A second connection reads ahead: raw is committed and append-only, and one connection can't do both.
         with options.database.transaction() as reader:
-            # raw has no statistics: the planner would read all of it, where the index knows the drop's pages.
-            reader.execute(text("set local enable_seqscan = off"))
-            for drop in self.drops:
-                for frame in read_raw(reader, self.dataset, drop.drop_id, options.chunk_rows):
-                    rows, counts = clean(frame, self.dataset, context[drop.drop_id])
-                    self._add_stats(drop.drop_id, counts)
-                    self.read[drop.drop_id] += len(rows)
-                    progress.add(len(rows))
-                    table = pa.Table.from_pandas(rows, preserve_index=False)
-                    table = table.append_column("_drop_id", pa.repeat(pa.scalar(drop.drop_id), len(table)))
-                    accepted = pc.is_null(table["reasons"])
-                    refused.add(table.filter(pc.invert(accepted)))
-                    table = table.filter(accepted).drop_columns("reasons")
-                    yield table.append_column("_build", pa.repeat(pa.scalar(self.number), len(table)))
-            # The index does not know pages that came since the last build; now they are in memory.
-            reader.execute(text(f"select brin_summarize_new_values('raw.{self.dataset.name}_lines')"))
+            yield from self._read(reader, options)
+
+    def _read(self, db: Connection, options: Settings) -> Iterator[tuple[Drop, pd.DataFrame]]:
+        # raw has no statistics: the planner would read all of it, where the index knows the drop's pages.
+        db.execute(text("set local enable_seqscan = off"))
+        for drop in self.drops:
+            for frame in read_raw(db, self.dataset, drop.drop_id, options.chunk_rows):
+                yield drop, frame
+        # The index does not know pages that came since the last build; now they are in memory.
+        db.execute(text(f"select brin_summarize_new_values('raw.{self.dataset.name}_lines')"))
+        db.execute(text("set local enable_seqscan = on"))
 
     def _add_stats(self, drop_id: int, counts: pd.DataFrame) -> None:
         for count in counts.itertuples():

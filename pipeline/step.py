@@ -338,7 +338,7 @@ class Step(luigi.Task):
         started = time.perf_counter()
         with ledger(options, bulk=True) as db:
             lock(db, self.target, [step.target for step in self.steps()])
-            state = look(db, options)
+            state = _unless_nothing_changed(db, options)
             if self.is_current(state):
                 log.info("%s is up to date", self.target)
                 return True

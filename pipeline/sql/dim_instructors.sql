@@ -1,6 +1,6 @@
 -- one row per instructor of the catalogue. key: instructor_name. reads: staging.stg_courses
-select distinct
+select
     warehouse.key(instructor_name) as instructor_key,
     instructor_name
-from staging.stg_courses
+from (select distinct instructor_name from staging.stg_courses) as instructors
 where instructor_name is not null

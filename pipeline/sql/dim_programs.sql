@@ -1,6 +1,6 @@
 -- one row per program of an enrolment. key: program_id. reads: staging.stg_enrollments
-select distinct
+select
     warehouse.key(program_id) as program_key,
     program_id
-from staging.stg_enrollments
+from (select distinct program_id from staging.stg_enrollments) as programs
 where program_id is not null

@@ -13,3 +13,5 @@ select
     completion_percentage
 from staging.stg_progress
 where _build > :stg_progress_since
+-- a student's events side by side: they are summed together, and a day's events find their students' pages once
+order by student_key, course_key
