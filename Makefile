@@ -6,7 +6,7 @@ BIN := .venv/bin
 ready := .venv/.ready
 export QUERY ?= select * from analytics.review_queue
 
-.PHONY: run test plan ui sql bench lint clean help
+.PHONY: run test plan ui sql bench docs lint clean help
 .DEFAULT_GOAL := help
 
 help: ## what can be made
@@ -38,6 +38,9 @@ sql: $(ready) ## a query: make sql QUERY="select * from warehouse.dim_students"
 
 bench: $(ready) ## speed and memory, as ratios to a bare COPY
 	@"$(BIN)/python" -m bench.run
+
+docs: $(ready) ## docs/: the data dictionary, and the picture of what is made from what
+	@"$(BIN)/python" -m pipeline dictionary
 
 lint: $(ready) ## ruff and mypy
 	@"$(BIN)/ruff" check . && "$(BIN)/ruff" format --check . && "$(BIN)/mypy"

@@ -8,6 +8,10 @@ new ones, and corrections of day 1's (15 % of the events, most of the enrolments
 kind of dirt that the rules know, 0.2 % of the rows repeat the row before them (half of them with other values) and
 0.2 % must be rejected.
 
+With `--attendance 2000000 --assessments 500000` the same students are at school, too: a roster (`students.csv`, always
+complete: nothing in it is repeated or rejected), a register of one row per student and school day, and what they wrote
+(`assessments.jsonl`, 5 % of the lines with nested or unknown fields).
+
 Every cell is a function of (seed, number of the row's key, column) and of nothing else. So memory is bounded by one
 block whatever the size, and a later day can write day 1's rows again, changed or not, without having kept them.
 Repeated and rejected rows are counted while writing: a benchmark can hold the counts against the ledger's balance.
@@ -40,6 +44,9 @@ REJECTS = 0.002
 ORPHANS = 0.001
 CITIES = COURSES = 200
 DAYS = 60  # day 1's events happened within so many days
+CLASS_SIZE = 30
+SCHOOL_DAYS = 100  # in the register, per student; more if there are not enough students
+RESULTS = 20  # assessments per student
 
 # fmt: off
 STATES = (
@@ -73,6 +80,9 @@ MOODS = (
 
 
 TICKET_STATUSES = ("Open", "In Progress", "Resolved", "Closed", "waiting")
+ATTENDANCE = ("PRESENT", "ABSENT", "LATE", "EXCUSED")
+SUBJECTS = ("Mathematics", "Science", "English", "History", "Geography", "Hindi")
+MAXIMA = (20, 50, 100)
 
 
 @dataclass(frozen=True)
@@ -86,10 +96,24 @@ class Plan:
     share: float = 0.01
     first_date: date = date(2024, 3, 1)
     first_event: int = 1
+    attendance: int = 0
+    assessments: int = 0
 
     @property
     def date(self) -> date:
         return self.first_date + timedelta(days=self.day - 1)
+
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        """What there is to write; the school's files only if they were asked for."""
+        school = {"attendance": self.attendance, "assessments": self.assessments}
+        school["students"] = sum(school.values())
+        return tuple(dataset for dataset in ROWS if school.get(dataset, 1))
+
+    @property
+    def pupils(self) -> int:
+        """How many of the students are at school: the first ones."""
+        return min(_keys(self.students), max(1, self.attendance // SCHOOL_DAYS, self.assessments // RESULTS))
 
     @property
     def width(self) -> int:
@@ -172,27 +196,38 @@ def _student_ids(plan: Plan, numbers: np.ndarray, dice: Dice, no_digits: np.ndar
     return pc.if_else(no_digits, "STUDENT", _join(prefix, _digits(numbers, plan.width)))
 
 
+# Ten ways to write a day: ISO first; the last three are no day at all, future, and one with an unquoted comma.
+DATE_FORMS = (
+    "%Y-%m-%d",
+    "%d/%m/%Y",
+    "%Y/%m/%d",
+    "%d-%m-%Y",
+    "%d-%b-%Y",
+    "%d-%b-%y",
+    '"%B %d, %Y"',
+    "%Y-02-30",
+    "21%y-01-15",
+    "%b %d, %Y",
+)
+
+
 @lru_cache
 def _date_pool(first: date, days: int) -> pa.Array:
-    """Ten ways to write each of `days` days, form by form: ISO first, no day at all, future, unquoted comma last."""
-    forms = (
-        "%Y-%m-%d",
-        "%d/%m/%Y",
-        "%Y/%m/%d",
-        "%d-%m-%Y",
-        "%d-%b-%Y",
-        "%d-%b-%y",
-        '"%B %d, %Y"',
-        "%Y-02-30",
-        "21%y-01-15",
-    )
+    """The ten ways to write each of `days` days from `first` on, form by form."""
     dates = [first + timedelta(days=n) for n in range(days)]
-    return _text(day.strftime(form) for form in (*forms, "%b %d, %Y") for day in dates)
+    return _text(day.strftime(form) for form in DATE_FORMS for day in dates)
 
 
 def _dates(column: str, dice: Dice, first: date, days: int, forms: int = 9) -> pa.Array:
     """Days from `first` on. With 10 forms some have an unquoted comma: one field too many in their record."""
     return _pick(_date_pool(first, days), dice.form(column, forms) * days + dice.roll(column + " day", days))
+
+
+@lru_cache
+def _school_days(drop: date, days: int) -> pa.Array:
+    """The ten ways to write each of the `days` school days before a drop, the last day first, form by form."""
+    dates = np.busday_offset(drop, -1 - np.arange(days), roll="forward").tolist()
+    return _text(day.strftime(form) for form in DATE_FORMS for day in dates)
 
 
 # --- which rows
@@ -387,9 +422,12 @@ def _timestamps(plan: Plan, block: Block, event: Dice) -> pa.Array:
     back = np.where(new & ~event.hit("late", DIRT), back % 2, back) - np.where(new, plan.day - 1, 0)
     ago = [(plan.first_date - timedelta(days=n)).isoformat() for n in range(1 - plan.day, DAYS)]
     index = np.where(event.hit("bad day", DIRT / 2), len(ago) + back % 2, back + plan.day - 1)
-    days = _pick([*ago, "2024-02-30", "2099-12-31"], index)
-    zone = _pick(("Z", "", "+05:30", ".250Z"), event.form("zone", 4))
-    return _join(days, _pick(_clock(), event.roll("time", 86_400)), zone)
+    return _at_some_time(_pick([*ago, "2024-02-30", "2099-12-31"], index), event)
+
+
+def _at_some_time(days: pa.Array, dice: Dice) -> pa.Array:
+    zone = _pick(("Z", "", "+05:30", ".250Z"), dice.form("zone", 4))
+    return _join(days, _pick(_clock(), dice.roll("time", 86_400)), zone)
 
 
 @lru_cache
@@ -442,8 +480,140 @@ def city_rows(plan: Plan, block: Block) -> Columns:
     return [names, states, codes, spelt], np.zeros(CITIES, np.int64)
 
 
+# --- the school's datasets
+
+
+def roster_rows(plan: Plan, block: Block) -> Columns:
+    """The first students, thirty to a class; later some of them move to another class of their grade."""
+    person = Dice(plan.seed, block.numbers)
+    cell = Dice(plan.seed, block.numbers, block.versions)
+    classes = -(-plan.pupils // CLASS_SIZE)
+    home = ((block.numbers - 1) // CLASS_SIZE + 12 * (block.versions > 0) * cell.roll("moved", 2)) % classes
+    others = ("INACTIVE", "suspended", "Transferred", "GRADUATED")
+    statuses = [*("ACTIVE",) * 60, *others, *("active",) * 60, *("expelled",) * 4]
+    grades = [write(n) for write in (str, "Grade {}".format, "0{}".format, "-{}".format) for n in range(1, 13)]
+    ago = [(plan.first_date - timedelta(days=n)).isoformat() for n in range(365)]
+    updated = pc.if_else(block.versions > 0, plan.date.isoformat(), _pick(ago, person.roll("updated", 365)))
+    return [
+        _student_ids(plan, block.numbers, cell, np.zeros(len(block.numbers), bool)),
+        _names(person, cell),
+        _pick(_class_pool(classes), home + classes * cell.form("class form", 6, DIRT / 2)),
+        _pick(grades, home % 12 + 12 * cell.form("grade form", 4, DIRT / 2)),
+        _pick(statuses, person.roll("status", 64) + 64 * cell.form("status form", 2)),
+        _at_some_time(updated, cell),
+    ], np.zeros(len(block.numbers), np.int64)
+
+
+@lru_cache
+def _class_pool(classes: int) -> pa.Array:
+    """CLASS-1A to CLASS-12A, CLASS-1B ...: as is, lower case, without the word, with a blank, unreadable, missing."""
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+    sections = ["".join(word) for length in (1, 2, 3) for word in product(letters, repeat=length)]
+    names = [f"{1 + n % 12}{sections[n // 12]}" for n in range(classes)]
+    forms = ("CLASS-{}".format, lambda name: f"class-{name.lower()}", str, " Class {} ".format, "not yet {}?".format)
+    return _text([*(write(name) for write in forms for name in names), *("" for _ in names)])
+
+
+def attendance_rows(plan: Plan, block: Block) -> Columns:
+    """Student after student, day after day backwards. Who misses how much is the student's; a correction excuses."""
+    record = Dice(plan.seed, block.numbers)
+    cell = Dice(plan.seed, block.numbers, block.versions)
+    reject = cell.form("reject", 6, REJECTS / 5)
+    keys = _keys(plan.attendance)
+    place = (block.numbers - 1) % keys  # a later day counts its own records
+    student, back = 1 + place % plan.pupils, place // plan.pupils + _days_since(plan, block.numbers <= keys)
+    back += record.hit("wrong day", REJECTS)  # a second record of the day before
+    person = Dice(plan.seed, student)
+    missed = 2 + person.roll("missed", 10) + 30 * person.hit("truant", 0.05)  # percent
+    lot = cell.roll("status", 100)
+    status = np.select([block.versions > 1, lot < missed * 2 // 3, lot < missed, lot > 96], [3, 1, 3, 2])
+    student = np.where(record.hit("orphan", ORPHANS), 10 * plan.students + student % 1000, student)
+    status = np.where(reject == 4, 20, status + 4 * cell.form("status form", 5))
+    days = int(back.max()) + 1
+    date_form = np.where(reject == 5, DATE_FORMS.index("%Y-02-30"), record.form("date", 7))
+    return [
+        pc.if_else(reject == KEYLESS, "", _join("ATT-", _digits(block.numbers, 8))),
+        _student_ids(plan, student, cell, reject == 3),
+        _pick(_school_days(plan.date, days), date_form * days + back),
+        _pick(_status_pool(), status),
+        _written_at(plan, block, back, cell),
+    ], reject
+
+
+@lru_cache
+def _status_pool() -> pa.Array:
+    forms: tuple[Callable[[str], str], ...] = (str, str.lower, str.title, lambda word: word[0], " {} ".format)
+    return _text([*(write(word) for write in forms for word in ATTENDANCE), "HOLIDAY"])
+
+
+def _days_since(plan: Plan, first: np.ndarray) -> np.ndarray:
+    """School days between day 1 and this drop, for what day 1 has said first."""
+    return np.where(first, np.busday_count(plan.first_date, plan.date), 0)
+
+
+def _written_at(plan: Plan, block: Block, back: np.ndarray, dice: Dice) -> pa.Array:
+    """So many school days before the drop; a correction on the day of the drop."""
+    days = _pick(_school_days(plan.date, int(back.max()) + 1), back)
+    days = pc.if_else(block.versions > 1, plan.date.isoformat(), days)
+    return _at_some_time(pc.if_else(dice.hit("bad day", DIRT / 2), "2024-02-30", days), dice)
+
+
+def assessment_rows(plan: Plan, block: Block) -> Columns:
+    """Each column a member of a JSON object. A student is as able in all subjects; a correction finds other points."""
+    test = Dice(plan.seed, block.numbers)
+    cell = Dice(plan.seed, block.numbers, block.versions)
+    reject = cell.form("reject", 8, REJECTS / 7)
+    student = 1 + test.roll("student", plan.pupils)
+    percent = 25 + Dice(plan.seed, student).roll("able", 66) + cell.roll("luck", 31) - 15
+    most = test.roll("most", 3)
+    halves = np.array(MAXIMA)[most] * np.clip(percent, 0, 100) // 50  # half points
+    score = np.where(reject < 4, halves + 201 * cell.form("score form", 2), 402 + reject - 4)
+    first = block.numbers <= _keys(plan.assessments)
+    back = np.where(first, test.roll("day", DAYS), 0) + _days_since(plan, first)
+    days = int(back.max()) + 1
+    dates = pc.replace_substring(_school_days(plan.date, days), '"', "")
+    subjects = [write(subject) for write in (str, str.lower, " {}".format) for subject in SUBJECTS]
+    student = np.where(test.hit("orphan", ORPHANS), 10 * plan.students + student % 1000, student)
+    return [
+        _member("assessment_id", pc.if_else(reject == KEYLESS, "", _join("ASM-", _digits(block.numbers, 7)))),
+        _member("student_id", _student_ids(plan, student, cell, reject == 3)),
+        _member("subject", _pick(subjects, test.roll("subject", 6) + 6 * cell.form("subject form", 3))),
+        _pick(_points_pool(), score),
+        _pick(_maximum_pool(), np.where(reject == 7, 6, most + 3 * test.form("most form", 2))),
+        _member("assessment_date", _pick(dates, test.form("date", 9) * days + back)),
+        _join(_member("created_at", _written_at(plan, block, back, cell)), _others(cell)),
+    ], reject
+
+
+def _member(name: str, texts: pa.Array) -> pa.Array:
+    return _join(f'"{name}": "', texts, '"')
+
+
+@lru_cache
+def _points_pool() -> pa.Array:
+    """Half points, as a number and as text; then what rejects the row (the last one by its maximum)."""
+    scores = [f"{half / 2:g}" for half in range(201)]
+    texts = [f'"{score}"' for score in scores]
+    return _text(f'"score": {score}' for score in (*scores, *texts, "100.5", "null", '"absent"', "0"))
+
+
+@lru_cache
+def _maximum_pool() -> pa.Array:
+    """The points there were to get: plain, nested (the reader joins the names), and none, which rejects the row."""
+    plain, nested = '"max_score": {}'.format, '"max": {{"score": {}}}'.format
+    return _text([*map(plain, MAXIMA), *map(nested, MAXIMA), plain(0)])
+
+
+def _others(cell: Dice) -> pa.Array:
+    """Members that no contract knows, one of them an object."""
+    graders = [f', "grader": {{"name": "Grader {n}", "room": "R{n:02}"}}' for n in range(20)]
+    form, who = cell.form("others", 3), cell.roll("grader", 20)
+    return _pick(["", *graders, ', "remark": "late"'], np.choose(form, (0, 1 + who, 21)))
+
+
 # --- files
 
+# The columns of the CSV files; the other datasets are JSON lines.
 HEADERS = {
     "city_master": "city_name,state_name,state_code,common_misspellings",
     "course_catalog": "course_id,course_name,category,difficulty,duration_hours,price,instructor_name,is_active",
@@ -452,6 +622,8 @@ HEADERS = {
     "student_progress": "event_id,student_id,course_id,event_type,event_timestamp,duration_seconds,score,module_id,"
     "completion_percentage",
     "support_tickets": "ticket_id,student_id,subject,description,priority,status,category,created_date,resolved_date",
+    "students": "student_id,student_name,class_id,grade_level,enrollment_status,updated_at",
+    "attendance": "attendance_id,student_id,attendance_date,status,created_at",
 }
 ROWS: dict[str, Callable[[Plan, Block], Columns]] = {
     "city_master": city_rows,
@@ -459,6 +631,9 @@ ROWS: dict[str, Callable[[Plan, Block], Columns]] = {
     "students_enrollment": student_rows,
     "student_progress": event_rows,
     "support_tickets": ticket_rows,
+    "students": roster_rows,
+    "attendance": attendance_rows,
+    "assessments": assessment_rows,
 }
 
 
@@ -469,23 +644,48 @@ def _dataset_blocks(plan: Plan, dataset: str) -> Iterator[Block]:
         return _blocks(plan, plan.events, plan.first_event, corrections=0.15)
     if dataset == "support_tickets":
         return _blocks(plan, max(1, plan.students // 20), 1, corrections=0.5)
+    if dataset == "attendance":
+        return _blocks(plan, plan.attendance, 1, corrections=0.15)
+    if dataset == "assessments":
+        return _blocks(plan, plan.assessments, 1, corrections=0.15)
+    if dataset == "students":
+        return _roster(plan)
     # snapshots: whole every day; of the catalogue's prices a share is new, the city list stays byte for byte
     number = np.arange(1, COURSES + 1, dtype=np.int64)
     changed = (plan.day > 1) & (number % max(1, round(1 / max(plan.share, 1 / COURSES))) == 0)
     return iter([Block(number, np.where(changed, plan.day, 0))])
 
 
+def _roster(plan: Plan) -> Iterator[Block]:
+    """A snapshot as well: every later day one student in 500 leaves, and a share of the others has changed."""
+    for start in range(1, plan.pupils + 1, BLOCK):
+        number = np.arange(start, min(start + BLOCK, plan.pupils + 1), dtype=np.int64)
+        number = number[(number % 500 < 2) | (number % 500 > plan.day)]
+        changed = (plan.day > 1) & (number % max(1, round(1 / plan.share)) == 0)
+        yield Block(number, np.where(changed, plan.day, 0))
+
+
+def _lines(dataset: str, columns: list[pa.Array], reject: np.ndarray) -> pa.Array:
+    """The lines of a file, those to be cut without their end."""
+    if dataset in HEADERS:
+        whole = _join(*columns[:-1], _join(columns[-1], "\n"), sep=",")
+        short = _join(*columns[:3], _join(columns[3], "\n"), sep=",")
+    else:
+        whole = _join("{", _join(*columns, sep=", "), "}\n")
+        short = _join("{", _join(*columns[:3], sep=", "), "\n")
+    return pc.if_else(reject == CUT, short, whole)
+
+
 def write_file(plan: Plan, dataset: str, folder: Path) -> Written:
     """Write one dataset's file of the drop into `folder`."""
     started = time.perf_counter()
-    written = Written(dataset, folder / f"{dataset}.csv")
+    written = Written(dataset, folder / f"{dataset}.{'csv' if dataset in HEADERS else 'jsonl'}")
     with written.path.open("wb") as file:
-        file.write(HEADERS[dataset].encode() + b"\n")
+        if dataset in HEADERS:
+            file.write(HEADERS[dataset].encode() + b"\n")
         for block in _dataset_blocks(plan, dataset):
             columns, reject = ROWS[dataset](plan, block)
-            whole = _join(*columns[:-1], _join(columns[-1], "\n"), sep=",")
-            short = _join(*columns[:3], _join(columns[3], "\n"), sep=",")
-            lines = pc.if_else(reject == CUT, short, whole) if (reject == CUT).any() else whole
+            lines = _lines(dataset, columns, reject)
             end = np.frombuffer(lines.buffers()[1], np.int32)[len(lines)]
             file.write(memoryview(lines.buffers()[2])[:end])
             written.rows += len(lines)
@@ -496,28 +696,37 @@ def write_file(plan: Plan, dataset: str, folder: Path) -> Written:
     return written
 
 
-def write_drop(plan: Plan, out: Path, datasets: Iterable[str] = tuple(HEADERS)) -> list[Written]:
-    """Write the drop into `out/<date>/` and say what was written."""
+def write_drop(plan: Plan, out: Path, datasets: Iterable[str] = ()) -> list[Written]:
+    """Write the drop (or some of its datasets) into `out/<date>/` and say what was written."""
     folder = out / plan.date.isoformat()
     folder.mkdir(parents=True, exist_ok=True)
-    return [write_file(plan, dataset, folder) for dataset in datasets]
+    return [write_file(plan, dataset, folder) for dataset in datasets or plan.datasets]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--students", type=int, default=100_000, help="enrolment rows of day 1 (default 100000)")
     parser.add_argument("--events", type=int, default=1_000_000, help="progress rows of day 1 (default 1000000)")
+    parser.add_argument("--attendance", type=int, default=0, help="attendance rows of day 1 (default 0: no file)")
+    parser.add_argument("--assessments", type=int, default=0, help="assessments of day 1 (default 0: no file)")
     parser.add_argument("--seed", type=int, default=1, help="another seed, other data (default 1)")
     parser.add_argument("--date", type=date.fromisoformat, default=date(2024, 3, 1), help="day 1 (default 2024-03-01)")
     parser.add_argument("--day", type=int, default=1, help="2, 3, ...: a later drop; give day 1's other options again")
     parser.add_argument("--share", type=float, default=0.01, help="size of a later drop (default 0.01 of day 1's)")
     parser.add_argument("--first-event", type=int, default=1, help="number of day 1's first event (default 1)")
     parser.add_argument("--out", type=Path, default=OUT, help="folder of the dated folders (default bench/out/drop)")
-    parser.add_argument("--only", nargs="+", choices=tuple(HEADERS), default=tuple(HEADERS), help="not all datasets")
+    parser.add_argument("--only", nargs="+", choices=tuple(ROWS), default=(), help="not all datasets")
     given = parser.parse_args(arguments)
     if min(given.students, given.events, given.day) < 1 or not 0 < given.share <= 1:
         parser.error("--students, --events and --day must be 1 or more, --share above 0 and at most 1")
-    plan = Plan(given.students, given.events, given.seed, given.day, given.share, given.date, given.first_event)
+    if min(given.attendance, given.assessments) < 0 or given.attendance > 5_000 * given.students:
+        parser.error("--attendance and --assessments must be 0 or more, --attendance at most 5,000 for each student")
+    plan = Plan(
+        *(given.students, given.events, given.seed, given.day, given.share, given.date, given.first_event),
+        *(given.attendance, given.assessments),
+    )
+    if not set(given.only) <= set(plan.datasets):
+        parser.error("--only: there are no school files without --attendance or --assessments")
     print(f"{'dataset':<22}{'rows':>10}{'duplicate':>11}{'rejected':>10}{'MB':>9}{'seconds':>9}")
     for file in write_drop(plan, given.out, given.only):
         counts = f"{file.rows:>10}{file.duplicate:>11}{file.rejected:>10}"

@@ -50,16 +50,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Speed and memory of EduFlow, as ratios to a bare COPY.")
     parser.add_argument("--students", type=int, default=100_000)
     parser.add_argument("--events", type=int, default=1_000_000)
+    parser.add_argument("--attendance", type=int, default=2_000_000)
+    parser.add_argument("--assessments", type=int, default=500_000)
     parser.add_argument("--no-memory", action="store_true", help="leave out the run on four times the events")
+    parser.add_argument("--no-school", action="store_true", help="leave out roster, attendance and assessments")
+    parser.add_argument("--only-school", action="store_true", help="only roster, attendance and assessments")
     parser.add_argument("--child", nargs=2, metavar=("WORK", "ARGUMENT"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
         print(json.dumps(CHILDREN[options.child[0]](options.child[1])))
         return
-    house = House("one", options.students, options.events)
-    rows = speed(house, options)
-    if not options.no_memory:
-        rows += memory(house, options)
+    rows: list[Row] = []
+    if not options.only_school:
+        rows += speed(House("one", options.students, options.events), options)
+        if not options.no_memory:
+            rows += memory(options)
+    if not options.no_school:
+        rows += school(options)
     print_rows(rows)
 
 
@@ -70,6 +77,8 @@ class House:
     name: str
     students: int
     events: int
+    attendance: int = 0
+    assessments: int = 0
 
     def __post_init__(self) -> None:
         server.remove(self.cluster)
@@ -86,14 +95,19 @@ class House:
 
     def generate(self, day: int) -> None:
         size = ["--students", str(self.students), "--events", str(self.events), "--day", str(day)]
+        size += ["--attendance", str(self.attendance), "--assessments", str(self.assessments)]
         with contextlib.redirect_stdout(io.StringIO()):
             generate.main([*size, "--out", str(self.folder / "data")])
 
-    def child(self, work: str, argument: str) -> Taken:
+    def ask(self, work: str, argument: str) -> Any:
+        """What a process of its own says."""
         print(f"{self.name}: {work} {argument}", file=sys.stderr)
         command = [sys.executable, "-m", "bench.run", "--child", work, argument]
         done = subprocess.run(command, cwd=PROJECT, env=self.environment(), stdout=subprocess.PIPE, check=True)
-        return Taken(**json.loads(done.stdout.splitlines()[-1]))
+        return json.loads(done.stdout.splitlines()[-1])
+
+    def child(self, work: str, argument: str) -> Taken:
+        return Taken(**self.ask(work, argument))
 
     def run(self, goal: str) -> Taken:
         return self.child("run", goal)
@@ -139,6 +153,40 @@ def run_goal(goal: str) -> dict[str, float]:
     return {"seconds": taken, "steps": steps, "peak": _peak()}
 
 
+def rebuild_marts(_: str) -> dict[str, Any]:
+    """Each mart built again in full, and its SELECT by a plain `create table as`, the best of two: seconds by mart."""
+    from pipeline.__main__ import main as eduflow
+    from pipeline.config import settings
+    from pipeline.marts import MARTS
+    from pipeline.step import ledger
+    from targets.database import BULK
+
+    plain: dict[str, float] = {}
+    rebuilt: dict[str, float] = {}
+    for _ in range(2):
+        for step in MARTS:
+            select = (PROJECT / step().recipes()[0]).read_text()
+            with ledger(settings()) as db:
+                db.exec_driver_sql(BULK)
+                started = time.perf_counter()
+                values = {key: getattr(settings(), key) for key in step.options}
+                db.execute(text(f"create table plain as {select}"), values)
+                db.exec_driver_sql("drop table plain")
+                taken = time.perf_counter() - started
+            plain[step.target] = min(taken, plain.get(step.target, taken))
+            with contextlib.redirect_stdout(io.StringIO()):
+                eduflow(["forget", step.target])
+        with contextlib.redirect_stdout(io.StringIO()):
+            eduflow(["run", "EduFlow"])
+        with ledger(settings()) as db:
+            query = (
+                "select target, seconds from etl.targets where target like 'analytics.%' or target = 'output/report'"
+            )
+            for target, seconds in db.execute(text(query)):
+                rebuilt[target] = min(float(seconds), rebuilt.get(target, float(seconds)))
+    return {"plain": plain, "rebuilt": rebuilt}
+
+
 def bare_copy(name: str) -> dict[str, float]:
     """COPY of a file (or of all) into new text tables, three times; the fastest. Ragged lines are left out first."""
     folder = Path(os.environ["EDUFLOW_DATA_DIR"])
@@ -180,7 +228,7 @@ def _peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000  # Linux says kB
 
 
-CHILDREN = {"run": run_goal, "copy": bare_copy}
+CHILDREN: dict[str, Any] = {"run": run_goal, "copy": bare_copy, "marts": rebuild_marts}
 
 
 # --- the table ------------------------------------------------------------------------------------------------------
@@ -234,7 +282,7 @@ def speed(house: House, options: argparse.Namespace) -> list[Row]:
     ]
 
 
-def memory(house: House, options: argparse.Namespace) -> list[Row]:
+def memory(options: argparse.Namespace) -> list[Row]:
     small, large = (
         House("small", options.students, options.events),
         House("large", options.students, 4 * options.events),
@@ -253,6 +301,37 @@ def memory(house: House, options: argparse.Namespace) -> list[Row]:
             1.15,
         ),
     ]
+
+
+def school(options: argparse.Namespace) -> list[Row]:
+    house = House("school", options.students, options.events, options.attendance, options.assessments)
+    with held(house):
+        first = house.run("EduFlow")
+        marts = house.ask("marts", "")
+    plain, rebuilt, page = marts["plain"], marts["rebuilt"], marts["rebuilt"]["output/report"]
+    rows = [
+        Row(f"school, {options.attendance:,} records", f"{first.seconds:.2f} s", first.seconds, "1 s", float("nan")),
+        Row("school, peak memory", f"{first.peak:.0f} MB", first.peak / 700, "700 MB", 1),
+        Row(
+            "all marts rebuilt",
+            f"{sum(rebuilt[m] for m in plain):.2f} s",
+            sum(rebuilt[m] for m in plain) / sum(plain.values()),
+            "create table as",
+            3,
+        ),
+    ]
+    rows += [
+        Row(
+            f"  {target.split('.')[1]}",
+            f"{rebuilt[target]:.2f} s",
+            rebuilt[target] / plain[target],
+            "create table as",
+            3,
+        )
+        for target in plain
+        if plain[target] > 0.05
+    ]
+    return [*rows, Row("report.html", f"{page:.2f} s", page / 5, "5 s", 1)]
 
 
 @contextlib.contextmanager

@@ -148,6 +148,106 @@ comment on column staging.stg_cities.state_name is 'full name';
 comment on column staging.stg_cities.state_code is 'two letters';
 comment on column staging.stg_cities.common_misspellings is 'other spellings that mean this city';
 
+create table staging.stg_students (
+    student_id text collate "C" primary key,
+    student_name text,
+    first_name text,
+    last_name text,
+    class_id text collate "C",
+    grade_level integer,
+    enrollment_status text,
+    updated_at timestamptz,
+    flags text [] not null,
+    quality_score smallint not null generated always as (greatest(0, 100 - 10 * cardinality(flags))) stored,
+    _drop_id bigint not null,
+    _line bigint not null,
+    _build bigint not null
+);
+create index on staging.stg_students (student_id) where flags <> '{}';
+comment on table staging.stg_students is 'one student of the school roster: the newest accepted record of students';
+comment on column staging.stg_students.student_id is 'letters, then at least three digits';
+comment on column staging.stg_students.student_name is 'digits stripped, title case';
+comment on column staging.stg_students.first_name is 'first word of student_name';
+comment on column staging.stg_students.last_name is 'the other words of student_name';
+comment on column staging.stg_students.class_id is 'CLASS-XX; null when missing or unreadable';
+comment on column staging.stg_students.grade_level is '1, 2, ...; null when it is no positive whole number';
+comment on column staging.stg_students.enrollment_status is 'ACTIVE, INACTIVE, SUSPENDED, TRANSFERRED, GRADUATED or WITHDRAWN';
+comment on column staging.stg_students.updated_at is 'when the school last changed the record (UTC)';
+
+create table staging.stg_attendance (
+    attendance_id text collate "C" primary key,
+    student_id text collate "C" not null,
+    attendance_date date not null,
+    status text not null,
+    created_at timestamptz,
+    flags text [] not null,
+    quality_score smallint not null generated always as (greatest(0, 100 - 10 * cardinality(flags))) stored,
+    _drop_id bigint not null,
+    _line bigint not null,
+    _build bigint not null
+);
+create index on staging.stg_attendance (_build) where _build > 1;
+create index on staging.stg_attendance (attendance_id) where flags <> '{}';
+comment on table staging.stg_attendance is 'one attendance record: the newest accepted record of attendance';
+comment on column staging.stg_attendance.attendance_id is 'id of the record in the source';
+comment on column staging.stg_attendance.student_id is 'who';
+comment on column staging.stg_attendance.attendance_date is 'the school day';
+comment on column staging.stg_attendance.status is 'PRESENT, ABSENT, LATE or EXCUSED';
+comment on column staging.stg_attendance.created_at is 'when it was written down (UTC)';
+
+create table staging.stg_assessments (
+    assessment_id text collate "C" primary key,
+    student_id text collate "C" not null,
+    subject text,
+    score numeric(14, 2) not null,
+    max_score numeric(14, 2) not null,
+    assessment_date date,
+    created_at timestamptz,
+    flags text [] not null,
+    quality_score smallint not null generated always as (greatest(0, 100 - 10 * cardinality(flags))) stored,
+    _drop_id bigint not null,
+    _line bigint not null,
+    _build bigint not null
+);
+create index on staging.stg_assessments (_build) where _build > 1;
+create index on staging.stg_assessments (assessment_id) where flags <> '{}';
+comment on table staging.stg_assessments is 'one assessed piece of work: the newest accepted record of assessments';
+comment on column staging.stg_assessments.assessment_id is 'id of the record in the source';
+comment on column staging.stg_assessments.student_id is 'who';
+comment on column staging.stg_assessments.subject is 'title case; null when missing';
+comment on column staging.stg_assessments.score is 'points, 0 to max_score';
+comment on column staging.stg_assessments.max_score is 'points there were to get, above 0';
+comment on column staging.stg_assessments.assessment_date is 'the day it was sat; null when unknown';
+comment on column staging.stg_assessments.created_at is 'when it was written down (UTC)';
+
+create table staging.student_versions (
+    dataset text collate "C" not null,
+    student_id text collate "C" not null,
+    drop_date date not null,
+    full_name text,
+    student_name text,
+    first_name text,
+    last_name text,
+    email text,
+    phone text,
+    dob date,
+    gender text,
+    city text,
+    state text,
+    class_id text collate "C",
+    grade_level integer,
+    enrollment_status text,
+    _drop_id bigint not null,
+    _line bigint not null,
+    _build bigint not null,
+    primary key (student_id, dataset, drop_date)
+);
+create index on staging.student_versions (_build) where _build > 1;
+comment on table staging.student_versions is 'every accepted version of a student, one per dataset (students_enrollment, students) and drop date: what the history is made of';
+comment on column staging.student_versions.dataset is 'which dataset says so: students_enrollment or students; it leaves the columns of the other one null';
+comment on column staging.student_versions.drop_date is 'the day of the drop that says so';
+comment on column staging.student_versions._build is 'the build of the staged table of the dataset that wrote it';
+
 -- What a snapshot lacks is gone: for each snapshot drop, from which day on the keys that it was the last to name are inactive.
 -- The drops of one date (the last per path) are together the whole truth at that date. A date with rejected rows, and a
 -- reject file sent back (partial), add and correct but deactivate nobody. Derived from dates, so late drops are safe.
@@ -186,6 +286,7 @@ inner join complete_dates as c
     )
 group by a.dataset, a.drop_id;
 comment on view staging.snapshot_ends is 'per snapshot drop: the first later complete snapshot, when keys not seen since are inactive';
+comment on column staging.snapshot_ends.vanished_on is 'from this day on, a key that this drop was the last to name is inactive';
 
 -- A reject is open until a later record with its key was accepted (from a later drop, or later in the same one), or a
 -- person refused it for good.
@@ -198,8 +299,16 @@ select 'course_catalog', course_id, _drop_id, _line from staging.stg_courses
 union all
 select 'support_tickets', ticket_id, _drop_id, _line from staging.stg_tickets
 union all
-select 'city_master', city_name, _drop_id, _line from staging.stg_cities;
+select 'city_master', city_name, _drop_id, _line from staging.stg_cities
+union all
+select 'students', student_id, _drop_id, _line from staging.stg_students
+union all
+select 'attendance', attendance_id, _drop_id, _line from staging.stg_attendance
+union all
+select 'assessments', assessment_id, _drop_id, _line from staging.stg_assessments;
 comment on view staging.accepted_keys is 'the newest accepted record of every key, over all datasets';
+comment on column staging.accepted_keys.dataset is 'name of the dataset';
+comment on column staging.accepted_keys.key is 'the natural key of its row';
 
 create view staging.open_rejects as
 select r.drop_id, r.line, r.dataset, r.key, r.reasons

@@ -35,7 +35,25 @@ create table warehouse.dim_date (
 );
 comment on table warehouse.dim_date is 'one row per day from 2000 to 2050, and 0, the unknown date';
 comment on column warehouse.dim_date.date_key is 'yyyymmdd; 0 = unknown';
+comment on column warehouse.dim_date.date is 'the day; null = unknown';
+comment on column warehouse.dim_date.year is '2000 to 2050';
+comment on column warehouse.dim_date.quarter is '1 to 4';
+comment on column warehouse.dim_date.month is '1 to 12';
+comment on column warehouse.dim_date.month_name is 'January to December';
+comment on column warehouse.dim_date.day is 'day of the month';
+comment on column warehouse.dim_date.iso_week is 'week by ISO 8601: the first one has a Thursday in January';
 comment on column warehouse.dim_date.day_of_week is '1 = Monday to 7 = Sunday';
+comment on column warehouse.dim_date.day_name is 'Monday to Sunday';
+comment on column warehouse.dim_date.is_weekend is 'Saturday or Sunday';
+
+create table warehouse.dim_classes (
+    class_key bigint primary key,
+    class_id text collate "C" not null unique,
+    grade_level integer check (grade_level > 0)
+);
+comment on table warehouse.dim_classes is 'one row per class that any roster named';
+comment on column warehouse.dim_classes.class_id is 'CLASS-XX';
+comment on column warehouse.dim_classes.grade_level is 'of most of the students that were last seen in it; of several alike the lowest';
 
 create table warehouse.dim_students (
     student_key bigint primary key,
@@ -49,10 +67,52 @@ create table warehouse.dim_students (
     gender text check (gender in ('Male', 'Female', 'Other')),
     city text,
     state text,
-    is_inferred boolean not null
+    class_id text collate "C" references warehouse.dim_classes (class_id) on delete set null,
+    grade_level integer check (grade_level > 0),
+    is_active boolean not null,
+    vanished_on date,
+    is_inferred boolean not null,
+    check (not (is_active and vanished_on is not null))
 );
-comment on table warehouse.dim_students is 'one row per student, enrolled or only referenced (Type 1: the newest profile)';
-comment on column warehouse.dim_students.is_inferred is 'no profile arrived: an event or ticket names the student (inferred member)';
+create index on warehouse.dim_students (class_id);
+comment on table warehouse.dim_students is 'one row per student, enrolled, in the roster or only referenced (Type 1: the newest profile; the enrolment speaks first, then the roster)';
+comment on column warehouse.dim_students.class_id is 'of the newest roster that named the student; null for a student in no roster';
+comment on column warehouse.dim_students.grade_level is 'of the newest roster that named the student';
+comment on column warehouse.dim_students.is_active is 'ACTIVE in the newest roster; true for a student in no roster';
+comment on column warehouse.dim_students.vanished_on is 'first complete roster after the student was last named';
+comment on column warehouse.dim_students.is_inferred is 'no profile arrived: only other records name the student (inferred member)';
+
+create table warehouse.dim_students_history (
+    student_key bigint not null references warehouse.dim_students on delete cascade,
+    valid_from date not null,
+    valid_to date not null,
+    is_current boolean not null,
+    full_name text,
+    first_name text,
+    last_name text,
+    email text,
+    phone text,
+    dob date,
+    gender text check (gender in ('Male', 'Female', 'Other')),
+    city text,
+    state text,
+    class_id text collate "C" references warehouse.dim_classes (class_id) on delete set null,
+    grade_level integer check (grade_level > 0),
+    is_active boolean not null,
+    primary key (student_key, valid_from),
+    check (valid_from < valid_to),
+    check (is_current = (valid_to = 'infinity')),
+    constraint dim_students_history_no_overlap exclude using gist (
+        int8range(student_key, student_key, '[]') with &&, daterange(valid_from, valid_to) with &&
+    ) deferrable initially deferred -- spans move row by row; two current ones would overlap, so there is one at most
+);
+comment on table warehouse.dim_students_history is 'one row per student and span of days in which nothing known of the student changed (Type 2, by drop date)';
+comment on column warehouse.dim_students_history.valid_from is 'first day; -infinity in the first version';
+comment on column warehouse.dim_students_history.valid_to is 'the day after the last one; infinity in the current version';
+comment on column warehouse.dim_students_history.is_current is 'the version that holds now; exactly one per student';
+comment on column warehouse.dim_students_history.class_id is 'class in these days; before the first roster the one it says; null for a student in no roster';
+comment on column warehouse.dim_students_history.grade_level is 'grade in these days, likewise';
+comment on column warehouse.dim_students_history.is_active is 'ACTIVE in the newest roster of these days, before the first one in that; true for a student in no roster';
 
 create table warehouse.dim_instructors (
     instructor_key bigint primary key,
@@ -118,6 +178,9 @@ create table warehouse.fact_course_progress (
 ) with (fillfactor = 85); -- a day's events change existing rows: room beside them saves writing the indexes again
 create index on warehouse.fact_course_progress (course_key);
 comment on table warehouse.fact_course_progress is 'one row per student and course with at least one event';
+comment on column warehouse.fact_course_progress.events is 'its learning events';
+comment on column warehouse.fact_course_progress.first_activity is 'its first dated event (UTC)';
+comment on column warehouse.fact_course_progress.last_activity is 'its last dated event (UTC)';
 comment on column warehouse.fact_course_progress.minutes is 'time spent, from the durations of its events (wide: one absurd duration must not stop the build)';
 comment on column warehouse.fact_course_progress.modules_completed is 'distinct modules with an event at completion 100';
 comment on column warehouse.fact_course_progress.avg_score is 'mean of its scored events, percent';
@@ -149,3 +212,37 @@ create index on warehouse.fact_support_tickets (student_key);
 comment on table warehouse.fact_support_tickets is 'one row per support ticket';
 comment on column warehouse.fact_support_tickets.resolved_date_key is '0 while unresolved';
 comment on column warehouse.fact_support_tickets.resolution_hours is '24 per day from created to resolved; null while open, or when the dates contradict each other';
+
+create table warehouse.fact_attendance (
+    attendance_id text collate "C" primary key,
+    student_key bigint not null references warehouse.dim_students on delete cascade,
+    date_key integer not null references warehouse.dim_date,
+    attendance_date date not null,
+    status text not null check (status in ('PRESENT', 'ABSENT', 'LATE', 'EXCUSED')),
+    is_present boolean not null
+);
+create index on warehouse.fact_attendance (student_key, attendance_date);
+comment on table warehouse.fact_attendance is 'one row per attendance record';
+comment on column warehouse.fact_attendance.attendance_id is 'id of the record in the source';
+comment on column warehouse.fact_attendance.attendance_date is 'the school day';
+comment on column warehouse.fact_attendance.is_present is 'PRESENT or LATE';
+
+create table warehouse.fact_assessments (
+    assessment_id text collate "C" primary key,
+    student_key bigint not null references warehouse.dim_students on delete cascade,
+    date_key integer not null references warehouse.dim_date,
+    assessment_date date,
+    subject text,
+    score numeric(14, 2) not null,
+    max_score numeric(14, 2) not null check (max_score > 0),
+    score_percentage numeric(5, 2) not null check (score_percentage between 0 and 100),
+    check (score between 0 and max_score)
+);
+create index on warehouse.fact_assessments (student_key, assessment_date);
+comment on table warehouse.fact_assessments is 'one row per assessed piece of work';
+comment on column warehouse.fact_assessments.assessment_id is 'id of the record in the source';
+comment on column warehouse.fact_assessments.assessment_date is 'null when unknown';
+comment on column warehouse.fact_assessments.subject is 'null when missing';
+comment on column warehouse.fact_assessments.score is 'points';
+comment on column warehouse.fact_assessments.max_score is 'points there were to get';
+comment on column warehouse.fact_assessments.score_percentage is '100 x score / max_score';

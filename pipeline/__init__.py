@@ -4,8 +4,8 @@
       Raw*        ingest.py        raw.<dataset>: every record as text, by drop and line
       Staged*     staging.py       staging.stg_*: cleaned by rules.py, one current row per key; rejects in etl.rejects
       Dim* Fact*  warehouse.py     warehouse.*: one SELECT each (sql/)
-      AsOf, ReviewQueue  marts.py  analytics.*
-      RejectFiles, RunSummary, Intake  reports.py   output/*, and the last word on refused files
+      AsOf, ReviewQueue, Student360, ...  marts.py  analytics.*
+      RejectFiles, MartFiles, ReportPage, RunSummary, Intake  reports.py   output/*, the last word on refused files
       EduFlow     reports.py       the root
 
 Goals that run alone: Ingest, Clean, Warehouse, EduFlow. Importing this package declares the tasks, so

@@ -1,4 +1,4 @@
-"""The operator's verbs: python -m pipeline run | plan | account | trace | sql | verify | forget | refuse."""
+"""The operator's verbs: python -m pipeline run | plan | account | trace | sql | show | check | ..."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typing import Any
 import psycopg2
 from sqlalchemy import text
 
-from pipeline.config import ConfigError, Settings, settings
+from pipeline.config import PROJECT, ConfigError, Settings, settings
 from pipeline.contracts import DATASETS
 from pipeline.step import UserError, begin_run, ledger, log, look, note_run, run_id
 from targets.database import DatabaseError, raw_cursor
@@ -65,13 +65,28 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("query")
     verb.add_argument("--csv", action="store_true", help="CSV with a header, for pipes")
     verb.set_defaults(do=sql)
+    verb = verbs.add_parser("show", help="print a mart, like class_daily_performance, by its key")
+    verb.add_argument("mart")
+    verb.add_argument("--limit", type=int, help="only the first so many rows")
+    verb.add_argument("--csv", action="store_true", help="CSV with a header, for pipes")
+    verb.set_defaults(do=show)
+    verb = verbs.add_parser("dictionary", help="write docs/: what every file, table and column holds and is made from")
+    verb.add_argument("--to", metavar="FOLDER", type=Path, default=PROJECT / "docs", help="another folder than docs/")
+    verb.set_defaults(do=dictionary)
     verbs.add_parser("verify", help="recount the data against the ledger; forget what is damaged").set_defaults(
         do=verify
     )
     verb = verbs.add_parser("forget", help="build a target, and what is made from it, again next time")
     verb.add_argument("target")
     verb.set_defaults(do=forget)
-    verb = verbs.add_parser("refuse", help="settle a refused drop, or one rejected row of a drop")
+    verbs.add_parser("check", help="what the checks of each layer found last").set_defaults(do=check)
+    verb = verbs.add_parser("approve", help="accept a held drop, or one that was refused or retracted")
+    verb.add_argument("drop", type=int)
+    verb.set_defaults(do=approve)
+    verb = verbs.add_parser("retract", help="take an accepted drop back, as if it had never come")
+    verb.add_argument("drop", type=int)
+    verb.set_defaults(do=retract)
+    verb = verbs.add_parser("refuse", help="settle a refused or held drop, or one rejected row of a drop")
     verb.add_argument("drop", type=int)
     verb.add_argument("--line", type=int, help="the line of a rejected row")
     verb.set_defaults(do=refuse)
@@ -159,8 +174,9 @@ def _finish(options: Settings, code: int, seconds: float) -> None:
         of_layer = [f"{name.split('.')[1]} {rows:,}" for name, rows in tables.items() if name.startswith(layer + ".")]
         print(f"  {layer:10} {', '.join(of_layer)}")
     ending = "All good" if code == 0 else f"Not all is well (exit code {code})"
-    summary = _near(options.output_dir) / "run_summary.md"
-    print(f"\n{ending}: {len(built)} targets built in {seconds:.1f} s. Summary: {summary}")
+    made = {"Summary": "run_summary.md", "Report": "report.html"}
+    where = [f"{what}: {_near(options.output_dir) / name}" for what, name in made.items()]
+    print(f"\n{ending}: {len(built)} targets built in {seconds:.1f} s. {'. '.join(where)}")
 
 
 def _near(path: Path) -> Path:
@@ -194,6 +210,15 @@ def plan(_arguments: argparse.Namespace, options: Settings) -> int:
     for drop in waiting:
         print(f"waiting: drop {drop.drop_id} {drop.status}: {drop.reason}")
     return 0
+
+
+EMPTY_CELLS = text("""
+    select n.name as "column", n.empty,
+        round(n.empty::numeric / nullif((profile -> 'rows')::bigint - (profile -> 'rejected')::bigint, 0), 2) as share
+    from etl.drops
+    cross join lateral (select key as name, value::bigint as empty from jsonb_each_text(profile -> 'nulls')) as n
+    where drop_id = :drop and n.empty > 0 order by n.empty desc, n.name
+""")
 
 
 def account(arguments: argparse.Namespace, options: Settings) -> int:
@@ -230,6 +255,8 @@ def account(arguments: argparse.Namespace, options: Settings) -> int:
         for name, value in drop.items():
             if value is not None:
                 print(f"{name:13} {shown(str(value))}")
+        print("\nEmpty cells per column, of the accepted rows")
+        print_table([dict(row._mapping) for row in db.execute(EMPTY_CELLS, values)], ("column", "empty", "share"))
         print("\nWhat the rules did")
         print_table([dict(row._mapping) for row in stats], ("column", "rule", "changed", "flagged", "rejected"))
         print("\nRejected and duplicate rows (original text: etl.rejects, output/rejects)")
@@ -270,24 +297,46 @@ def _change(before: str | None, after: str | None) -> str:
 
 
 def sql(arguments: argparse.Namespace, options: Settings) -> int:
-    query = arguments.query.strip().rstrip(";")
     with ledger(options) as db:
-        db.execute(text("set transaction read only"))
-        result = io.StringIO()
         try:
-            with raw_cursor(db) as cursor:
-                cursor.copy_expert(
-                    f"copy ({query}\n) to stdout (format csv, header)", sys.stdout if arguments.csv else result
-                )
+            _print_query(db, arguments.query.strip().rstrip(";"), as_csv=arguments.csv)
         except psycopg2.Error as error:
             message = str(error).strip().splitlines()
             raise UserError(
                 "\n".join(line for line in message if not line.startswith("LINE") and "^" not in line)
             ) from None
-    if not arguments.csv:
+    return 0
+
+
+def show(arguments: argparse.Namespace, options: Settings) -> int:
+    from pipeline import analytics
+
+    with ledger(options) as db:
+        _print_query(db, analytics.query(db, arguments.mart, arguments.limit), as_csv=arguments.csv)
+    return 0
+
+
+def dictionary(arguments: argparse.Namespace, options: Settings) -> int:
+    from pipeline.dictionary.pages import pages
+
+    with ledger(options) as db:
+        written = pages(db)
+    arguments.to.mkdir(parents=True, exist_ok=True)
+    for name, page in written.items():
+        (arguments.to / name).write_text(page)
+        print(f"written: {_near(arguments.to / name)}")
+    return 0
+
+
+def _print_query(db: Any, query: str, *, as_csv: bool) -> None:
+    """Run a query that only reads, and print its rows in the server's own text."""
+    db.execute(text("set transaction read only"))
+    result = io.StringIO()
+    with raw_cursor(db) as cursor:
+        cursor.copy_expert(f"copy ({query}\n) to stdout (format csv, header)", sys.stdout if as_csv else result)
+    if not as_csv:
         header, *rows = csv.reader(io.StringIO(result.getvalue()))
         print_table([dict(zip(range(len(header)), row, strict=True)) for row in rows], range(len(header)), header)
-    return 0
 
 
 # --- acting ---------------------------------------------------------------------------------------------------------
@@ -310,6 +359,38 @@ def forget(arguments: argparse.Namespace, options: Settings) -> int:
     with ledger(options) as db:
         for target in audit.forget_target(db, arguments.target):
             print(f"forgotten: {target}")
+    return 0
+
+
+def check(arguments: argparse.Namespace, options: Settings) -> int:
+    """Exit code 1 while an error stands."""
+    query = """
+        select layer, severity, name, what, offending, sample from etl.checks
+        order by array_position(array['staging', 'warehouse', 'analytics'], layer), name
+    """
+    with ledger(options) as db:
+        results = [dict(row._mapping) for row in db.execute(text(query))]
+    print_table(results, ("layer", "severity", "name", "offending", "what"))
+    offending = [result for result in results if result["offending"]]
+    for result in offending:
+        print(f"\n{result['name']} ({result['severity']}), the first of {result['offending']:,}:")
+        print_table(result["sample"], tuple(result["sample"][0]))
+    return 1 if any(result["severity"] == "error" for result in offending) else 0
+
+
+def approve(arguments: argparse.Namespace, options: Settings) -> int:
+    from pipeline import audit
+
+    with ledger(options) as db:
+        print(audit.approve_drop(db, arguments.drop))
+    return 0
+
+
+def retract(arguments: argparse.Namespace, options: Settings) -> int:
+    from pipeline import audit
+
+    with ledger(options) as db:
+        print(audit.retract_drop(db, arguments.drop))
     return 0
 
 

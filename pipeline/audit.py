@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 from sqlalchemy import Connection, text
 
+from pipeline.checks import Check
 from pipeline.contracts import DATASETS, Dataset
 from pipeline.drops import shown
 from pipeline.reports import Artifact, EduFlow
@@ -25,6 +26,8 @@ def graph() -> list[Step]:
     found: dict[str, Step] = {}
 
     def visit(task: luigi.Task) -> None:
+        if isinstance(task, Step) and task.target in found:  # the paths to a step double with every layer
+            return
         for upstream in luigi.task.flatten(task.requires()):
             visit(upstream)
         if isinstance(task, Step):
@@ -38,7 +41,7 @@ def downstream(targets: set[str]) -> list[str]:
     """These targets and all that is made from them."""
     hit = set(targets)
     for step in graph():
-        if any(above.target in hit for above in step.steps()):
+        if any(above.target in hit and not above.gates for above in step.steps()):
             hit.add(step.target)
     return [step.target for step in graph() if step.target in hit]
 
@@ -70,12 +73,20 @@ SAME_ROWS = (
     ("warehouse.fact_student_progress", "staging.stg_progress"),
     ("warehouse.fact_enrollments", "staging.stg_enrollments"),
     ("warehouse.fact_support_tickets", "staging.stg_tickets"),
+    ("warehouse.fact_attendance", "staging.stg_attendance"),
+    ("warehouse.fact_assessments", "staging.stg_assessments"),
 )
 
 
 def verify(db: Connection, state: State) -> list[Damage]:
     """Recount everything; forget the record of each damaged target (and what is made from it); return the damage."""
-    damage = [*_raw_damage(db), *_staged_damage(db), *_table_damage(db, state), *_artifact_damage(state)]
+    damage = [
+        *_raw_damage(db),
+        *_staged_damage(db),
+        *_version_damage(db),
+        *_table_damage(db, state),
+        *_artifact_damage(state),
+    ]
     for found in damage:
         if found.drop is not None:
             _unland(db, found)
@@ -121,11 +132,29 @@ def _staged_damage(db: Connection) -> Iterator[Damage]:
                 )
 
 
+def _version_damage(db: Connection) -> Iterator[Damage]:
+    """Each current row must be a version too: the newest drop that says so is the last of its day."""
+    for dataset in DATASETS.values():
+        table, versions = f"staging.{dataset.table}", f"staging.{dataset.versions}"
+        exists = "select to_regclass(:table) is not null and to_regclass(:versions) is not null"
+        if not dataset.versions or not db.execute(text(exists), {"table": table, "versions": versions}).scalar():
+            continue
+        query = f"""
+            select count(*) from {table} as s where not exists (
+                select from {versions} as v where v.{dataset.key} = s.{dataset.key} and v.dataset = :dataset
+                    and (v._drop_id, v._line) = (s._drop_id, s._line)
+            )
+        """
+        missing = db.execute(text(query), {"dataset": dataset.name}).scalar_one()
+        if missing:
+            yield Damage(table, f"{versions} lacks {missing:,} current rows of {table}")
+
+
 def _table_damage(db: Connection, state: State) -> Iterator[Damage]:
     counted: dict[str, int] = {}
     for step in graph():
         record = state.record(step.target)
-        if record.fingerprint is None or isinstance(step, Artifact):
+        if record.fingerprint is None or isinstance(step, Artifact | Check):
             continue
         if not record.present:
             yield Damage(step.target, f"{step.target} is gone")
@@ -169,21 +198,56 @@ def _unland(db: Connection, damage: Damage) -> None:
 
 
 def refuse_drop(db: Connection, drop_id: int) -> str:
-    """A person settles a refused drop: the run no longer waits for it."""
-    drop = db.execute(
-        text("select status, path from etl.drops where drop_id = :drop for update"), {"drop": drop_id}
-    ).one_or_none()
+    """A person settles a refused or held drop: the run no longer waits for it."""
+    drop = _decided(
+        db, drop_id, ("refused", "held"), "only a refused or held drop can be refused; retract takes it back"
+    )
+    _decide(db, drop_id, "refused", "refuse")
+    return f"Drop {drop_id} ({drop}) is refused for good; the run no longer waits for it."
+
+
+def approve_drop(db: Connection, drop_id: int) -> str:
+    """A person accepts a held drop, or takes back having refused or retracted one: the next run stages it."""
+    drop = _decided(db, drop_id, ("held", "refused", "retracted"), "there is nothing to approve")
+    landed = db.execute(text("select landed_at is not null from etl.drops where drop_id = :drop"), {"drop": drop_id})
+    if not landed.scalar():
+        raise UserError(
+            f"Drop {drop_id} ({drop}) could not be read: put a corrected file at the same path and run again."
+        )
+    _decide(db, drop_id, "landed", "approve")
+    return f"Drop {drop_id} ({drop}) is approved; the next run stages it."
+
+
+def retract_drop(db: Connection, drop_id: int) -> str:
+    """A person takes an accepted drop back: after the next run all is as if it had never come, but raw and ledger."""
+    drop = _decided(db, drop_id, ("landed", "staged"), "only an accepted drop can be retracted")
+    dataset = db.execute(text("select dataset from etl.drops where drop_id = :drop"), {"drop": drop_id}).scalar_one()
+    _decide(db, drop_id, "retracted", "retract")
+    forget(db, [f"staging.{DATASETS[dataset].table}"], f"drop {drop_id} was retracted")
+    return f"Drop {drop_id} ({drop}) is retracted; the next run builds everything without it. approve undoes it."
+
+
+def _decided(db: Connection, drop_id: int, statuses: tuple[str, ...], otherwise: str) -> str:
+    """The path of a drop that can be decided on, locked until the transaction ends; UserError for any other one."""
+    query = text("select status, path from etl.drops where drop_id = :drop for update")
+    drop = db.execute(query, {"drop": drop_id}).one_or_none()
     if drop is None:
         raise UserError(f"There is no drop {drop_id}. python -m pipeline account lists them.")
-    if drop.status not in ("refused", "held"):
-        raise UserError(
-            f"Drop {drop_id} ({shown(drop.path)}) is {drop.status}: only a refused or held drop can be refused."
-        )
+    if drop.status not in statuses:
+        raise UserError(f"Drop {drop_id} ({shown(drop.path)}) is {drop.status}: {otherwise}.")
+    return shown(drop.path)
+
+
+def _decide(db: Connection, drop_id: int, status: str, decision: str) -> None:
     db.execute(
-        text("update etl.drops set status = 'refused', decision = 'refuse', decided_at = now() where drop_id = :drop"),
-        {"drop": drop_id},
+        text("""
+            update etl.drops set status = :status, decision = :decision, decided_at = now(),
+                reason = case when :status = 'landed' then null else reason end,
+                read = null, current = null, superseded = null, duplicate = null, rejected = null
+            where drop_id = :drop
+        """),
+        {"drop": drop_id, "status": status, "decision": decision},
     )
-    return f"Drop {drop_id} ({shown(drop.path)}) is refused for good; the run no longer waits for it."
 
 
 def refuse_row(db: Connection, drop_id: int, line: int) -> str:
@@ -201,6 +265,7 @@ def refuse_row(db: Connection, drop_id: int, line: int) -> str:
         raise UserError(
             f"Drop {drop_id} has no rejected row at line {line}. python -m pipeline account {drop_id} lists them."
         )
+    forget(db, ["output/report", "output/run_summary"], f"line {line} of drop {drop_id} was refused")  # they count it
     return f"Line {line} of drop {drop_id} is refused for good."
 
 
@@ -214,11 +279,19 @@ KINDS: dict[str, tuple[str, tuple[tuple[str, str, bool], ...]]] = {
             ("staging.stg_enrollments", "student_id", False),
             ("staging.stg_progress", "student_id", False),
             ("staging.stg_tickets", "student_id", False),
+            ("staging.stg_students", "student_id", False),
+            ("staging.stg_attendance", "student_id", False),
+            ("staging.stg_assessments", "student_id", False),
+            ("staging.student_versions", "student_id", False),
             ("warehouse.dim_students", "student_id", False),
+            ("warehouse.dim_students_history", "student_key", True),
             ("warehouse.fact_enrollments", "student_key", True),
             ("warehouse.fact_student_progress", "student_key", True),
             ("warehouse.fact_course_progress", "student_key", True),
             ("warehouse.fact_support_tickets", "student_key", True),
+            ("warehouse.fact_attendance", "student_key", True),
+            ("warehouse.fact_assessments", "student_key", True),
+            ("analytics.student_360", "student_id", False),
         ),
     ),
     "event": (
@@ -280,6 +353,7 @@ def _candidates(db: Connection, dataset: Dataset, drop_id: int, column: str, key
         where _drop_id = :drop and (
             _record is not null
             or regexp_replace(lower(normalize({column}, nfkc)), '[^a-z0-9]', '', 'g') like '%' || :tail
+            or normalize({column}, nfkc) ~ '[0-9][.]0+[^0-9]*$' -- 7.0 is student 7
         )
         order by _line
     """)

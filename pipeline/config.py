@@ -19,6 +19,7 @@ from init_db import server
 from targets.database import Database, holds_secret
 
 PROJECT = Path(__file__).resolve().parent.parent
+GUARD = ("guard_overlap", "guard_growth", "guard_nulls", "guard_rejects", "guard_codes")
 
 
 class ConfigError(ValueError):
@@ -37,6 +38,19 @@ class eduflow(luigi.Config):  # the section is called after the class
     encoding = luigi.Parameter(default="", description="what text that is not UTF-8 is read as; empty = the contract's")
     phone_country_code = luigi.Parameter(default="91", description="country code of phone numbers")
     phone_digits = luigi.Parameter(default="10", description="digits of a phone number without country code")
+    attendance_status = luigi.Parameter(
+        default="PRESENT,ABSENT,LATE,EXCUSED",
+        description="what a register may say: PRESENT, ABSENT and any of the others",
+    )
+    guard_overlap = luigi.Parameter(
+        default="0.7", description="least share of a snapshot's keys that the next one names"
+    )
+    guard_growth = luigi.Parameter(
+        default="2.0", description="most rows of a snapshot, as a multiple of the one before"
+    )
+    guard_nulls = luigi.Parameter(default="0.3", description="most by which the share of NULLs in a column may rise")
+    guard_rejects = luigi.Parameter(default="0.3", description="most by which the share of rejected rows may rise")
+    guard_codes = luigi.Parameter(default="0.5", description="most of the rows whose code the drop before did not have")
 
 
 @dataclass(frozen=True)
@@ -51,6 +65,12 @@ class Settings:
     encoding: str
     phone_country_code: str
     phone_digits: int
+    attendance_status: frozenset[str]
+    guard_overlap: float
+    guard_growth: float
+    guard_nulls: float
+    guard_rejects: float
+    guard_codes: float
 
     @property
     def database(self) -> Database:
@@ -83,6 +103,8 @@ def _settings(given: tuple[tuple[str, str], ...], _command_line: object) -> Sett
         encoding=value("encoding"),
         phone_country_code=value("phone_country_code"),
         phone_digits=_number("phone_digits", value("phone_digits")),
+        attendance_status=_statuses(value("attendance_status")),
+        **{key: _share(key, value(key)) for key in GUARD},
     )
 
 
@@ -117,3 +139,21 @@ def _number(key: str, text: str) -> int:
     if not text.isascii() or not text.isdigit() or not int(text):
         raise ConfigError(f"[eduflow] {key} must be a whole number above 0")
     return int(text)
+
+
+def _share(key: str, text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1
+    if not 0 <= share < 1e6 or not text.replace(".", "").isdecimal():
+        raise ConfigError(f"[eduflow] {key} must be a number like 0.3")
+    return share
+
+
+def _statuses(text: str) -> frozenset[str]:
+    """The words of a register, of the four that EduFlow knows."""
+    words = frozenset(word.strip().upper() for word in text.split(","))
+    if not {"PRESENT", "ABSENT"} <= words <= {"PRESENT", "ABSENT", "LATE", "EXCUSED"}:
+        raise ConfigError("[eduflow] attendance_status takes PRESENT, ABSENT and, where they count, LATE and EXCUSED")
+    return words

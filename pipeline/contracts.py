@@ -29,6 +29,10 @@ STAGED_TYPES = {
     "code": "text",
     "text": "text",
     "aliases": "text[]",
+    "class_id": "text",
+    "grade": "integer",
+    "attendance": "text",
+    "points": "numeric(14,2)",
 }
 
 
@@ -47,6 +51,7 @@ class Column:
     missing     the flag of a blank value; "" = a blank is no problem
     blank_value for `number`: what a blank becomes, as text; None = NULL
     flag        what the column's flags start with; "" = its name (`completion_percentage` says `completion_capped`)
+    required    whatever is wrong with the column rejects the row
     """
 
     name: str
@@ -60,6 +65,7 @@ class Column:
     missing: str = ""
     blank_value: str | None = None
     flag: str = ""
+    required: bool = False
 
     @property
     def flag_prefix(self) -> str:
@@ -89,6 +95,7 @@ class Dataset:
     encoding    what text that is not UTF-8 is read as ("cp1252"), or "" to refuse it
     groups      staged columns by which facts group rows: a row that changes one of them moved between groups
     reference   the datasets whose newest drop the rules look things up in
+    versions    the table that keeps every accepted version of a row, one per drop date: `staging.<versions>`
     """
 
     name: str
@@ -100,6 +107,7 @@ class Dataset:
     encoding: str = ""
     groups: tuple[str, ...] = ()
     reference: tuple[str, ...] = ()
+    versions: str = ""
 
     @cached_property
     def column_names(self) -> tuple[str, ...]:
@@ -151,6 +159,12 @@ TICKET_CATEGORIES = _same(
 )
 COURSE_CATEGORIES = _same("Technology", "Business", "Design")
 DIFFICULTIES = _same("Beginner", "Intermediate", "Advanced")
+ENROLLMENT_STATUSES = _same("ACTIVE", "INACTIVE", "SUSPENDED", "TRANSFERRED", "GRADUATED", "WITHDRAWN")
+# What a register says; `[eduflow] attendance_status` may accept fewer of the four.
+ATTENDANCE_STATUSES = (
+    *_same("PRESENT", "ABSENT", "LATE", "EXCUSED"),
+    *(("p", "PRESENT"), ("a", "ABSENT"), ("l", "LATE"), ("e", "EXCUSED")),
+)
 
 STUDENTS_ENROLLMENT = Dataset(
     name="students_enrollment",
@@ -160,6 +174,7 @@ STUDENTS_ENROLLMENT = Dataset(
     aliases=("students_enrolment", "enrollments", "enrolments"),
     encoding="cp1252",
     reference=("city_master",),
+    versions="student_versions",
     columns=(
         Column("student_id", "student_id"),
         Column("full_name", "name", aliases=("name", "student_name")),
@@ -252,7 +267,71 @@ CITY_MASTER = Dataset(
     ),
 )
 
+STUDENTS = Dataset(
+    name="students",
+    table="stg_students",
+    key="student_id",
+    mode="snapshot",
+    aliases=("roster", "school_roster", "student_roster"),
+    encoding="cp1252",
+    versions="student_versions",
+    columns=(
+        Column("student_id", "student_id"),
+        Column("student_name", "name", aliases=("name", "full_name")),
+        Column("class_id", "class_id", aliases=("class",), missing="class_id_missing"),
+        Column("grade_level", "grade", aliases=("grade",)),
+        Column(
+            "enrollment_status",
+            "code",
+            aliases=("enrolment_status", "status"),
+            case="upper",
+            words=ENROLLMENT_STATUSES,
+            missing="enrollment_status_missing",
+        ),
+        Column("updated_at", "timestamp"),
+    ),
+)
+
+ATTENDANCE = Dataset(
+    name="attendance",
+    table="stg_attendance",
+    key="attendance_id",
+    mode="append",
+    aliases=("attendance_records",),
+    encoding="cp1252",
+    groups=("student_id", "attendance_date"),
+    columns=(
+        Column("attendance_id", "key"),
+        Column("student_id", "student_id"),
+        Column("attendance_date", "date", aliases=("date",), required=True),
+        Column("status", "attendance", words=ATTENDANCE_STATUSES, required=True),
+        Column("created_at", "timestamp"),
+    ),
+)
+
+ASSESSMENTS = Dataset(
+    name="assessments",
+    table="stg_assessments",
+    key="assessment_id",
+    mode="append",
+    aliases=("assessment_results",),
+    encoding="cp1252",
+    groups=("student_id", "assessment_date"),
+    columns=(
+        Column("assessment_id", "key"),
+        Column("student_id", "student_id"),
+        Column("subject", "code", case="title", missing="subject_missing"),
+        Column("score", "points", required=True),
+        Column("max_score", "points", aliases=("maximum_score",), required=True),
+        Column("assessment_date", "date", aliases=("date",), missing="assessment_date_missing"),
+        Column("created_at", "timestamp"),
+    ),
+)
+
 DATASETS: dict[str, Dataset] = {
     dataset.name: dataset
-    for dataset in (STUDENTS_ENROLLMENT, STUDENT_PROGRESS, COURSE_CATALOG, SUPPORT_TICKETS, CITY_MASTER)
+    for dataset in (
+        *(STUDENTS_ENROLLMENT, STUDENT_PROGRESS, COURSE_CATALOG, SUPPORT_TICKETS, CITY_MASTER),
+        *(STUDENTS, ATTENDANCE, ASSESSMENTS),
+    )
 }

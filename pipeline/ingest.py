@@ -66,9 +66,15 @@ class Raw(Step):
             log.warning("refused %s", error)
             return 0
         savepoint.commit()
-        outside = f", outside the contract: {', '.join(map(shown, extra))}" if extra else ""
+        outside = f", outside the contract: {_listed(extra)}" if extra else ""
         log.info("landed %s: %s records, drop date %s%s", name, f"{rows:,}", arrival.drop_date, outside)
         return rows
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    """Names from a file, as they may be printed: not thousands of them, and none of thousands of letters."""
+    said = [shown(name if len(name) <= 60 else name[:60] + "...") for name in names[:20]]
+    return ", ".join(said) + (f" and {len(names) - len(said):,} more" if len(names) > len(said) else "")
 
 
 def judge_digest(dataset: Dataset, options: Settings) -> str:
@@ -217,7 +223,28 @@ class RawCities(Raw):
     target, dataset = "raw.city_master", contracts.CITY_MASTER
 
 
-RAW: tuple[type[Raw], ...] = (RawEnrollments, RawProgress, RawCourses, RawTickets, RawCities)
+class RawStudents(Raw):
+    """Records of school rosters."""
+
+    target, dataset = "raw.students", contracts.STUDENTS
+
+
+class RawAttendance(Raw):
+    """Records of attendance files."""
+
+    target, dataset = "raw.attendance", contracts.ATTENDANCE
+
+
+class RawAssessments(Raw):
+    """Elements of assessment files."""
+
+    target, dataset = "raw.assessments", contracts.ASSESSMENTS
+
+
+RAW: tuple[type[Raw], ...] = (
+    *(RawEnrollments, RawProgress, RawCourses, RawTickets, RawCities),
+    *(RawStudents, RawAttendance, RawAssessments),
+)
 
 
 class Ingest(luigi.WrapperTask):

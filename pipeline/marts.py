@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
+import luigi
 from luigi.util import requires
 
-from pipeline.staging import StagedCourses, StagedEnrollments, StagedProgress, StagedTickets
+from pipeline.checks import Check
+from pipeline.staging import (
+    CheckStaging,
+    StagedAssessments,
+    StagedAttendance,
+    StagedCities,
+    StagedCourses,
+    StagedEnrollments,
+    StagedProgress,
+    StagedStudents,
+    StagedTickets,
+)
 from pipeline.warehouse import (
+    CheckWarehouse,
+    DimClasses,
     DimCourses,
     DimDate,
+    DimInstructors,
+    DimPrograms,
     DimStudents,
+    DimStudentsHistory,
+    FactAssessments,
+    FactAttendance,
     FactCourseProgress,
+    FactEnrollments,
     FactStudentProgress,
     FactSupportTickets,
     SqlStep,
@@ -23,7 +43,13 @@ class Mart(SqlStep):
         return (f"pipeline/sql/mart_{self.target.split('.')[1]}.sql",)
 
 
-@requires(events=FactStudentProgress, dates=DimDate)
+@requires(
+    events=FactStudentProgress,
+    attendance=FactAttendance,
+    assessments=FactAssessments,
+    dates=DimDate,
+    checked=CheckWarehouse,
+)
 class AsOf(Mart):
     """The day that time-relative measures refer to."""
 
@@ -32,14 +58,20 @@ class AsOf(Mart):
 
 @requires(
     enrollments=StagedEnrollments,
+    roster=StagedStudents,
     progress=StagedProgress,
     courses=StagedCourses,
     tickets=StagedTickets,
+    attendance=StagedAttendance,
+    assessments=StagedAssessments,
     students=DimStudents,
     catalogue=DimCourses,
     events=FactStudentProgress,
     course_progress=FactCourseProgress,
     asked=FactSupportTickets,
+    attended=FactAttendance,
+    assessed=FactAssessments,
+    checked=CheckWarehouse,
 )
 class ReviewQueue(Mart):
     """What a person should look at."""
@@ -47,4 +79,134 @@ class ReviewQueue(Mart):
     target, key = "analytics.review_queue", ("kind", "dataset", "item", "other", "reason")
 
 
-MARTS: tuple[type[Mart], ...] = (AsOf, ReviewQueue)
+@requires(
+    as_of=AsOf,
+    students=DimStudents,
+    programs=DimPrograms,
+    enrollments=FactEnrollments,
+    events=FactStudentProgress,
+    course_progress=FactCourseProgress,
+    attendance=FactAttendance,
+    assessments=FactAssessments,
+    tickets=FactSupportTickets,
+    checked=CheckWarehouse,
+)
+class Student360(Mart):
+    """Everything about one student on one row."""
+
+    target, key = "analytics.student_360", ("student_id",)
+
+
+@requires(
+    as_of=AsOf,
+    courses=DimCourses,
+    instructors=DimInstructors,
+    events=FactStudentProgress,
+    course_progress=FactCourseProgress,
+    enrollments=FactEnrollments,
+    checked=CheckWarehouse,
+)
+class CoursePerformance(Mart):
+    """How one course does."""
+
+    target, key = "analytics.course_performance", ("course_id",)
+
+
+# The staged steps write the counts it reads, beside their tables.
+@requires(
+    as_of=AsOf,
+    enrollments=StagedEnrollments,
+    progress=StagedProgress,
+    courses=StagedCourses,
+    tickets=StagedTickets,
+    cities=StagedCities,
+    roster=StagedStudents,
+    attendance=StagedAttendance,
+    assessments=StagedAssessments,
+    checked=CheckStaging,
+)
+class DataQuality(Mart):
+    """What each rule found in each drop."""
+
+    target = "analytics.data_quality"
+    key = ("dataset", "drop_date", "drop_number", "column_name", "rule")
+
+
+@requires(
+    as_of=AsOf,
+    history=DimStudentsHistory,
+    attendance=FactAttendance,
+    assessments=FactAssessments,
+    checked=CheckWarehouse,
+)
+class ClassDailyPerformance(Mart):
+    """One row per class and day."""
+
+    target, key = "analytics.class_daily_performance", ("class_id", "date")
+
+
+@requires(
+    as_of=AsOf,
+    students=DimStudents,
+    attendance=FactAttendance,
+    assessments=FactAssessments,
+    checked=CheckWarehouse,
+)
+class StudentPerformanceSummary(Mart):
+    """One row per active student, and per other student with a record."""
+
+    target, key = "analytics.student_performance_summary", ("student_id",)
+
+
+@requires(
+    as_of=AsOf,
+    classes=DimClasses,
+    students=DimStudents,
+    history=DimStudentsHistory,
+    assessments=FactAssessments,
+    days=ClassDailyPerformance,
+    summaries=StudentPerformanceSummary,
+    checked=CheckWarehouse,
+)
+class ClassStatistics(Mart):
+    """One row per class."""
+
+    target, key = "analytics.class_statistics", ("class_id",)
+
+
+@requires(
+    as_of=AsOf,
+    dates=DimDate,
+    events=FactStudentProgress,
+    attendance=FactAttendance,
+    assessments=FactAssessments,
+    tickets=FactSupportTickets,
+    enrollments=FactEnrollments,
+    checked=CheckWarehouse,
+)
+class DailyDashboard(Mart):
+    """One row per day."""
+
+    target, key = "analytics.daily_dashboard", ("date",)
+
+
+MARTS: tuple[type[Mart], ...] = (
+    AsOf,
+    ReviewQueue,
+    Student360,
+    CoursePerformance,
+    DataQuality,
+    ClassDailyPerformance,
+    StudentPerformanceSummary,
+    ClassStatistics,
+    DailyDashboard,
+)
+
+
+class CheckAnalytics(Check):
+    """What must hold of the marts before anyone is shown them."""
+
+    target, layer = "checks/analytics", "analytics"
+
+    def requires(self) -> list[luigi.Task]:
+        return [step() for step in MARTS]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import io
 import json
 from collections.abc import Iterator
@@ -15,11 +16,12 @@ from sqlalchemy import Connection, text
 from pipeline.contracts import DATASETS
 from pipeline.drops import Drop, shown, unsettled
 from pipeline.ingest import RAW, Ingest
-from pipeline.marts import MARTS, AsOf, ReviewQueue
+from pipeline.marts import MARTS, CheckAnalytics
 from pipeline.staging import STAGED, Clean
 from pipeline.step import Build, Built, State, Step, UserError, glance, ledger, look, note_run, run_id
-from pipeline.warehouse import WAREHOUSE, Warehouse
-from targets.artifact import content_digest, write_files
+from pipeline.warehouse import WAREHOUSE, CheckWarehouse, DimStudents, Warehouse
+from targets import export
+from targets.artifact import Content, content_digest, write_files
 from targets.parts import Parts, digest
 
 
@@ -79,6 +81,55 @@ def _csv_line(cells: list[Any]) -> str:
     return line.getvalue().removesuffix("\r\n") + "\n"
 
 
+class MartFiles(Artifact):
+    """Every mart as CSV for a spreadsheet and as Parquet with its types."""
+
+    target, pattern = "output/marts", "marts/*.*"
+    recipe = ("pipeline/reports.py", "targets/export.py")
+
+    def requires(self) -> list[luigi.Task]:
+        return [*(step() for step in MARTS), CheckAnalytics()]
+
+    def build(self, build: Build) -> Built:
+        files: dict[str, Content] = {}
+        for mart in MARTS:
+            name = f"marts/{mart.target.removeprefix('analytics.')}"
+            files[f"{name}.csv"] = functools.partial(export.write_csv, build.db, mart.target, mart.key)
+            files[f"{name}.parquet"] = functools.partial(export.write_parquet, build.db, mart.target, mart.key)
+        content = write_files(build.state.settings.output_dir, self.pattern, files)
+        return Built(len(files), len(files), content=content, note="files")
+
+
+class ReportPage(Artifact):
+    """What the marts say, for people: one HTML page."""
+
+    target, pattern = "output/report", "report.html"
+    recipe = (
+        "pipeline/reports.py",
+        *(f"pipeline/page/{name}" for name in ("figures.py", "html.py", "charts.py", "markup.py", "page.css")),
+    )
+
+    def requires(self) -> list[luigi.Task]:
+        read: tuple[type[Step], ...] = (*STAGED, DimStudents, *MARTS, CheckAnalytics)
+        return [step() for step in read]
+
+    def own_parts(self, state: State) -> Parts:
+        return {**super().own_parts(state), "intake:": intake_digest(state)}
+
+    def build(self, build: Build) -> Built:
+        from pipeline.page.figures import facts
+        from pipeline.page.html import page
+
+        files = {"report.html": [page(facts(build.db, build.state))]}
+        return Built(1, 1, content=write_files(build.state.settings.output_dir, self.pattern, files), note="page")
+
+
+def intake_digest(state: State) -> str:
+    """Of what is said beside upstream: refused and held drops, decisions, files that are no drop."""
+    waiting = [(d.drop_id, d.status, d.decision, d.reason) for d in state.drops if d.status in ("refused", "held")]
+    return digest([waiting, state.scan.unmatched])
+
+
 class RunSummary(Artifact):
     """What the last run that did something did: what was rebuilt and why, the balance per drop, rows per table."""
 
@@ -86,12 +137,10 @@ class RunSummary(Artifact):
     recipe = ("pipeline/reports.py",)
 
     def requires(self) -> list[luigi.Task]:
-        return [*(step() for step in (*RAW, *STAGED, *WAREHOUSE, *MARTS)), RejectFiles()]
+        return [*(step() for step in (*RAW, *STAGED, *WAREHOUSE, *MARTS)), RejectFiles(), MartFiles(), ReportPage()]
 
     def own_parts(self, state: State) -> Parts:
-        """What the summary says beside its upstream: refused and held drops, decisions, files that are no drop."""
-        waiting = [(d.drop_id, d.status, d.decision, d.reason) for d in state.drops if d.status in ("refused", "held")]
-        return {**super().own_parts(state), "intake:": digest([waiting, state.scan.unmatched])}
+        return {**super().own_parts(state), "intake:": intake_digest(state)}
 
     def build(self, build: Build) -> Built:
         note_run(build.db, "ok")
@@ -128,7 +177,7 @@ def balance(db: Connection) -> list[dict[str, Any]]:
 
 def table_rows(db: Connection) -> dict[str, int]:
     """Rows per table, as recorded by the build that made it; in layer order."""
-    query = "select target, rows from etl.targets where target not like 'output/%' and fingerprint is not null"
+    query = "select target, rows from etl.targets where target not like '%/%' and fingerprint is not null"
     rows = {row.target: row.rows for row in db.execute(text(query))}
     return dict(sorted(rows.items(), key=lambda item: (LAYERS.index(item[0].split(".")[0]), item[0])))
 
@@ -251,6 +300,10 @@ def waiting_text(waiting: list[Drop]) -> str:
     for drop in waiting:
         lines.append(f"  drop {drop.drop_id} {drop.status}: {drop.reason}")
     lines.append("Put a corrected file at the same path and run again, or settle it: python -m pipeline refuse DROP")
+    if any(drop.status == "held" for drop in waiting):
+        lines.append(
+            "A held drop is good after all? Look at it with python -m pipeline account DROP, then: approve DROP"
+        )
     return "\n".join(lines)
 
 
@@ -258,4 +311,7 @@ class EduFlow(luigi.WrapperTask):
     """Goal and root: everything."""
 
     def requires(self) -> list[luigi.Task]:
-        return [Ingest(), Clean(), Warehouse(), AsOf(), ReviewQueue(), RejectFiles(), RunSummary(), Intake()]
+        # the checks by name: what waits for them may be up to date while they are not
+        checks, files = (CheckWarehouse, CheckAnalytics), (RejectFiles, MartFiles, ReportPage, RunSummary)
+        made: tuple[type[Step], ...] = (*MARTS, *checks, *files)
+        return [Ingest(), Clean(), Warehouse(), *(step() for step in made), Intake()]

@@ -39,7 +39,7 @@ from pipeline.contracts import Column, Dataset
 
 FREE_TEXT = frozenset({"text", "name"})  # where a NULL word is a word: the surname Null
 NULL_WORDS = frozenset({"", "null", "none", "nan", "n/a", "na", "-"})
-HARD_RULES = frozenset({"student_id", "key"})  # their codes reject the row
+HARD_RULES = frozenset({"student_id", "key"})  # their codes reject the row, as those of a required column do
 EARLIEST = dt.date(1950, 1, 1)
 FUZZY_ABOVE = 80
 LONGEST_CODE = 200  # characters of an id or code: what is longer is damage, and a database can't index 2,700 bytes
@@ -110,8 +110,10 @@ class Context:
     """Everything besides the text that a rule may look at.
 
     drop_date            the day of the drop: no date lies after it, no two-digit year means a later one
-    fields, delimiter    the file's columns in order (None = outside the contract), to repair records
+    fields, delimiter    the file's columns in order (None = outside the contract), to repair records; "" = there is
+                         nothing to repair: JSON
     phone_digits         length of a phone number without its country code
+    attendance_status    what a register may say
     """
 
     drop_date: dt.date
@@ -120,6 +122,7 @@ class Context:
     cities: Cities = field(default_factory=Cities)
     phone_country_code: str = "91"
     phone_digits: int = 10
+    attendance_status: frozenset[str] = frozenset({"PRESENT", "ABSENT", "LATE", "EXCUSED"})
 
 
 class Cell(NamedTuple):
@@ -140,8 +143,11 @@ class Cleaned(NamedTuple):
 
 
 def student_id(text: str, column: Column, context: Context) -> Cell:
-    """stu-002 -> STU002, s-0871 -> S0871, 7 -> STU007; letters then digits, ASCII, or the row is rejected."""
+    """stu-002 -> STU002, s-0871 -> S0871, 7 and 7.0 -> STU007; letters then digits, ASCII, or the row is rejected."""
+    text = _whole(text)
     if any(not char.isascii() and (char.isalnum() or unicodedata.category(char)[0] == "M") for char in text):
+        return _invalid(column)
+    if "." in text and re.fullmatch(r"[0-9]+\.[0-9]+", text):  # 7.5 is no id, and not student 75
         return _invalid(column)
     parts = re.fullmatch("([A-Z]*)([0-9]+)", re.sub("[^A-Z0-9]", "", text.upper()))
     if not parts or len(parts[0]) > LONGEST_CODE:
@@ -265,6 +271,32 @@ def code(text: str, column: Column, context: Context) -> Cell:
     return Cell(text if column.default is None else column.default, f"{column.flag_prefix}_unknown")
 
 
+def class_id(text: str, column: Column, context: Context) -> Cell:
+    """'class 10a', 10-A -> CLASS-10A; up to 6 letters and digits after the word, ASCII; else NULL, flagged."""
+    found = _CLASS.fullmatch(re.sub(r"[\s_.-]+", "", _whole(text).upper()))
+    return Cell(f"CLASS-{found[1]}") if found and text.isascii() else _invalid(column)
+
+
+def grade(text: str, column: Column, context: Context) -> Cell:
+    """10, 'Grade 10', grade-10, 10th, 10.0 -> 10; 0, -3, 5.5 -> NULL, flagged."""
+    found = _GRADE.fullmatch(_whole(text))
+    return Cell(int(found[1])) if found else _invalid(column)
+
+
+def attendance(text: str, column: Column, context: Context) -> Cell:
+    """present, P -> PRESENT; late -> LATE; what the configuration does not accept is unknown."""
+    status = _vocabulary(column.words).get(_word(text))
+    return Cell(status) if status in context.attendance_status else Cell(None, f"{column.flag_prefix}_unknown")
+
+
+def points(text: str, column: Column, context: Context) -> Cell:
+    """17.5 -> 17.50, '1,250' -> 1250.00; below 0: negative; NaN, 1e400, twenty: invalid; nothing is made of either."""
+    value = _decimal(text.replace(_MINUS, "-"))
+    if value is None or _rounded(value.copy_abs(), column.scale) >= Decimal(10) ** (14 - column.scale):
+        return _invalid(column)
+    return Cell(_rounded(value, column.scale)) if value >= 0 else Cell(None, f"{column.flag_prefix}_negative")
+
+
 def text(text: str, column: Column, context: Context) -> Cell:
     """'  Great course ' -> 'Great course'; inner blanks and the word Null stay."""
     return Cell(text)
@@ -282,8 +314,14 @@ RULES: dict[str, Rule] = {
     for rule in (
         *(student_id, key, name, email, phone, date, timestamp, gender, city, state),
         *(number, percent, boolean, code, text, aliases),
+        *(class_id, grade, attendance, points),
     )
 }
+
+
+def _is_hard(column: Column) -> bool:
+    """Whether what is wrong with the column rejects the row."""
+    return column.required or column.rule in HARD_RULES
 
 
 def _invalid(column: Column) -> Cell:
@@ -308,7 +346,7 @@ def _known(raw: str | None, rule: str) -> str | None:
 
 def _blank(column: Column) -> Cell:
     """The cell of a text that says nothing."""
-    if column.rule in HARD_RULES:
+    if _is_hard(column):
         return Cell(None, f"{column.flag_prefix}_missing")
     if column.rule == "number" and column.blank_value is not None:
         value = _rounded(Decimal(column.blank_value), column.scale)
@@ -324,11 +362,22 @@ _EMAIL = re.compile(
     r'[^\s@"(),:;<>\[\]\\.]+(?:\.[^\s@"(),:;<>\[\]\\.]+)*'
     r"@(?:[^\W_](?:[\w-]*[^\W_])?\.)+(?:[^\W\d_]{2,}|xn--[a-z0-9-]*[a-z0-9])"
 )
+_CLASS = re.compile(
+    "(?:CLASS(?!CLASS$)(?=.)|(?=[0-9]|[IVX]+[A-H]?$))([A-Z0-9]{1,6})"
+)  # CLASS-BLUE, 10A, XII-B; not "TBD"
+_GRADE = re.compile(r"(?:(?:grade|class)[\s_.-]*)?0*([1-9][0-9]{0,2})(?:st|nd|rd|th)?", re.I | re.A)
+_WHOLE = re.compile(r"([0-9]+)\.0+")
 _SCIENTIFIC = re.compile(r"\d[eE][+-]?\d")  # 9.87654E+09: a spreadsheet has lost the digits
 
 
 def _squeezed(text: str) -> str:
     return " ".join(text.split()).strip(_BLANKS)
+
+
+def _whole(text: str) -> str:
+    """7.0 -> 7: what a data frame with gaps makes of a whole number."""
+    found = _WHOLE.fullmatch(text) if "." in text else None
+    return found[1] if found else text
 
 
 def _lower(text: str) -> str:
@@ -492,6 +541,8 @@ CANONICAL: dict[str, Callable[[Column, Context], str | None]] = {
     "number": lambda column, context: rf"[0-9]{{1,{14 - column.scale}}}" + _fraction(column.scale),
     "percent": lambda column, context: r"(?:100(?:\.0{1,2})?|[0-9]{1,2}(?:\.[0-9]{1,2})?)",
     "text": lambda column, context: "(?s:[!-~]|[!-~].*[!-~])",
+    "class_id": lambda column, context: "CLASS-[A-BD-Z0-9][A-Z0-9]{0,5}",
+    "points": lambda column, context: rf"[0-9]{{1,{14 - column.scale}}}" + _fraction(column.scale),
 }
 
 
@@ -540,7 +591,7 @@ def _clean_texts(texts: pa.Array, column: Column, context: Context) -> _Part:
     for place, array in enumerate(arrays):
         values = [cell.value[place] if column.rule == "name" else cell.value for cell in cells]
         arrays[place] = pc.replace_with_mask(array, dirty, pa.array(values, array.type).take(pa.array(which)))
-    hard = frozenset(codes) if column.rule in HARD_RULES else frozenset()
+    hard = frozenset(codes) if _is_hard(column) else frozenset()
     return _Part(column.name, column.rule, arrays, code, changed, codes, hard)
 
 
@@ -583,6 +634,7 @@ def _arrow_type(kind: str) -> pa.DataType:
         return pa.decimal128(*map(int, re.findall("[0-9]+", kind)))
     return {
         "bigint": pa.int64(),
+        "integer": pa.int32(),
         "boolean": pa.bool_(),
         "date": pa.date32(),
         "timestamp with time zone": pa.timestamp("us", tz="UTC"),
@@ -624,8 +676,8 @@ def clean(frame: pd.DataFrame, dataset: Dataset, context: Context) -> Cleaned:
     for name in dataset.column_names:
         texts[name] = _with_repairs(texts[name], repairs, name)
     parts = [_clean_column(texts[column.name], column, context) for column in dataset.columns]
-    parts = _mark_contradictions(parts, context.cities)
-    record = _record_part(repairs, len(frame))
+    parts = _mark_impossible_scores(_mark_contradictions(parts, context.cities))
+    record = _record_part(repairs, len(frame), "field_count" if context.delimiter else "record_unreadable")
     refused = record.code == 2
     if refused.any():
         parts = [_silenced(part, refused) for part in parts]
@@ -653,7 +705,7 @@ def _silenced(part: _Part, rows: np.ndarray) -> _Part:
 
 
 def _mark_contradictions(parts: list[_Part], cities: Cities) -> list[_Part]:
-    """state_mismatch, the one rule that looks at two columns of a row."""
+    """state_mismatch: the state and the city of a row."""
     by_rule = {part.rule: part for part in parts}
     if not {"city", "state"} <= by_rule.keys() or not cities.states:
         return parts
@@ -668,6 +720,27 @@ def _mark_contradictions(parts: list[_Part], cities: Cities) -> list[_Part]:
     codes = [*state.codes, "state_mismatch"]
     marked = replace(state, code=code, codes=codes)
     return [marked if part is state else part for part in parts]
+
+
+def _mark_impossible_scores(parts: list[_Part]) -> list[_Part]:
+    """score_above_maximum, max_score_not_positive: the points of a row, and how many there were to get. Both reject."""
+    by_name = {part.name: part for part in parts if part.rule == "points"}
+    if by_name.keys() != {"score", "max_score"}:
+        return parts
+    score, most = by_name["score"].arrays[0], by_name["max_score"].arrays[0]
+    none = _array_mask(pc.equal(most, pa.scalar(Decimal(0), most.type)))
+    above = _array_mask(pc.greater(score, most)) & ~none
+    marked = {
+        "max_score": _marked(by_name["max_score"], none, "max_score_not_positive"),
+        "score": _marked(by_name["score"], above, "score_above_maximum"),
+    }
+    return [marked.get(part.name, part) for part in parts]
+
+
+def _marked(part: _Part, rows: np.ndarray, code: str) -> _Part:
+    """The part with a hard code at these rows."""
+    codes = np.where(rows, len(part.codes), part.code).astype(np.uint8)
+    return replace(part, code=codes, codes=[*part.codes, code], hard=part.hard | {code})
 
 
 def _labels(parts: Sequence[_Part], size: int) -> tuple[pa.Array, pa.Array]:
@@ -704,7 +777,9 @@ def _stats(parts: Sequence[_Part]) -> pd.DataFrame:
 
 MOST_EXCESS_FIELDS = 6
 MOST_UNPARSABLE = 4  # one cell in so many: with more of them the record is not repaired but shifted
-_NEVER_JOINED = frozenset({"student_id", "key", "gender", "boolean"})  # an id never holds the delimiter
+_NEVER_JOINED = frozenset(
+    {"student_id", "key", "gender", "boolean", "class_id", "grade", "attendance"}
+)  # an id never holds the delimiter
 
 
 def _repair(records: pa.Array, dataset: Dataset, context: Context) -> dict[int, dict[str, str] | None]:
@@ -735,7 +810,7 @@ def rejoin(record: str, dataset: Dataset, context: Context, memo: dict[tuple[str
         joined = end - start > 1
         if memo[cell, column.name]:
             return None if joined and not _joinable(column) else 0
-        return None if joined or column.rule in HARD_RULES else 1
+        return None if joined or _is_hard(column) else 1
 
     bounds = _fewest(len(tokens), len(fields), unparsable, most=len(fields) // MOST_UNPARSABLE)
     if bounds is None:
@@ -768,6 +843,8 @@ def _fewest(tokens: int, fields: int, cost: Callable[[int, int, int], int | None
 
 
 def _split(record: str, delimiter: str) -> list[str]:
+    if not delimiter:
+        return []
     try:
         rows = list(csv.reader(io.StringIO(record, newline=""), delimiter=delimiter))
     except csv.Error:
@@ -780,7 +857,7 @@ def _parses(cell: str, column: Column, context: Context) -> bool:
     if column.rule == "gender" and known is not None:
         return known.lower() in {"m", "male", "f", "female", "other"}
     code = judge(cell, column, context).code
-    return not code.endswith(("_invalid", "_unknown", "_unmatched")) and not (code and column.rule in HARD_RULES)
+    return not code.endswith(("_invalid", "_unknown", "_unmatched")) and not (code and _is_hard(column))
 
 
 def _joinable(column: Column) -> bool:
@@ -796,9 +873,10 @@ def _with_repairs(texts: pa.Array, repairs: Mapping[int, dict[str, str] | None],
     return pc.replace_with_mask(texts, pa.array(mask), pa.array(cells.values(), pa.string()))
 
 
-def _record_part(repairs: Mapping[int, dict[str, str] | None], size: int) -> _Part:
+def _record_part(repairs: Mapping[int, dict[str, str] | None], size: int, reason: str) -> _Part:
+    """reason: that of a record which cannot be repaired."""
     code = np.zeros(size, np.uint8)
     for row, cells in repairs.items():
         code[row] = 2 if cells is None else 1
-    codes = ["", "field_rejoined", "field_count"]
-    return _Part("_record", "field_count", [], code, code == 1, codes, frozenset({"field_count"}))
+    codes = ["", "field_rejoined", reason]
+    return _Part("_record", "field_count", [], code, code == 1, codes, frozenset({reason}))

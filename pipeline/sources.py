@@ -37,6 +37,7 @@ from pipeline.contracts import Dataset
 MAX_RECORD = 16_000_000  # bytes; a longer record is a damaged file, and memory is bounded by it
 MAX_COLUMNS = 2_000
 MAX_HEADER = 1_000_000  # bytes
+MAX_DEPTH = 50  # JSON in JSON; far below where Python gives up, so that no record depends on how deep its caller stands
 MAX_WORKBOOK = 1_000_000_000  # bytes unpacked; a workbook is held in memory
 MAX_RATIO = 200  # real workbooks unpack 5 to 30 times
 DELIMITERS = ",;\t|"
@@ -66,15 +67,18 @@ class Source:
     fields     the contract column each header means, None for an extra column
     extra      header names outside the contract, without our own `reject_...` columns
     rows       records delivered so far;  sha256: of the file's bytes, once `batches()` is exhausted
+    delimiter  between fields; "" where records have none (JSON, Excel)
     For JSON header and fields are the contract's columns, and `extra` is complete once `batches()` is exhausted.
     """
+
+    remedy = "Fix the header"
 
     def __init__(self, path: Path, dataset: Dataset, name: str) -> None:
         self.path, self.dataset, self.name = path, dataset, name
         self.header: tuple[str, ...] = dataset.column_names
         self.fields: tuple[str | None, ...] = dataset.column_names
         self.extra: tuple[str, ...] = ()
-        self.delimiter, self.encoding, self.rows = ",", "utf-8", 0
+        self.delimiter, self.encoding, self.rows = "", "utf-8", 0
         self._sha = hashlib.sha256()
         self._meaning = {alias: c.name for c in dataset.columns for alias in (c.name, *c.aliases)}
 
@@ -106,13 +110,17 @@ class Source:
         return SourceError(f"{self.name}{place}: {what}", path=self.name, line=line, reason=reason)
 
     def _column(self, header: str) -> str | None:
-        return self._meaning.get(re.sub("[^a-z0-9]+", "_", header.lower()).strip("_"))
+        """The contract column that a header names: 'Max Score', MAX-SCORE and maxScore all mean max_score."""
+        spellings = (header, re.sub("(?<=[a-z0-9])(?=[A-Z])", "_", header))
+        names = (re.sub("[^a-z0-9]+", "_", spelling.lower()).strip("_") for spelling in spellings)
+        return next((self._meaning[name] for name in names if name in self._meaning), None)
 
     def _match(self, names: Sequence[str], line: int) -> None:
         """Set header, fields and extra from the names in the file; refuse missing and repeated contract columns."""
         if len(names) > MAX_COLUMNS:
             raise self._error("too_many_columns", f"{len(names)} columns; at most {MAX_COLUMNS} are read", line)
         header: list[str] = []
+        taken: set[str] = set()
         found: dict[str, str] = {}
         for position, name in enumerate((name.strip().lstrip("\ufeff") for name in names), 1):
             column = self._column(name)
@@ -120,7 +128,8 @@ class Source:
                 raise self._repeated(found[column], name, column, line)
             if column:
                 found[column] = name
-            header.append(name if column else _unused(name or f"column {position}", header))
+            header.append(name if column else _unused(name or f"column {position}", taken))
+            taken.add(header[-1])
         self.header = tuple(header)
         self.fields = tuple(self._column(name) for name in names)
         self._note_extra(name for name, column in zip(header, self.fields, strict=True) if column is None)
@@ -136,7 +145,7 @@ class Source:
                 "missing_columns",
                 f"missing column{'s' * (len(missing) > 1)} {', '.join(missing)} (contract {self.dataset.name} has "
                 f"{len(self.dataset.columns)}, the file {count}). "
-                "Fix the header or add an alias in pipeline/contracts.py",
+                f"{self.remedy} or add an alias in pipeline/contracts.py",
             )
 
     def _repeated(self, first: str, second: str, column: str, line: int) -> SourceError:
@@ -433,6 +442,8 @@ class _Number(str):
 class _Json(_Text):
     """An array of objects, or one object a line."""
 
+    remedy = "Fix the keys of its objects (an array of them, or one a line)"
+
     def __init__(self, path: Path, dataset: Dataset, name: str, fallback: str, block_bytes: int) -> None:
         super().__init__(path, dataset, name, fallback, block_bytes)
         self._decoder = json.JSONDecoder(
@@ -481,11 +492,12 @@ class _Json(_Text):
             return
         if not self._objects:
             line, column, fault = self._first_fault or (1, 1, "no element is an object")
-            raise self._error("not_json", f"column {column}: {fault}; the file needs JSON objects", line)
+            what = f"column {column}: {fault}; the file needs a JSON array of objects, or one JSON object a line"
+            raise self._error("not_json", what, line)
         self._require(set(self._keys.values()), len(self._keys))
 
     def _row(self, line: int, text: str, value: Any) -> tuple[Any, ...]:
-        """(line, contract values..., extra, record); only its text if it is no object or no database can hold it."""
+        """(line, contract values..., extra, record); only its text if it is no object, or none that can be held."""
         values: list[str | None] = [None] * len(self._places)
         extra: dict[str, str | None] = {}
         if not isinstance(value, _Pairs):
@@ -508,23 +520,36 @@ class _Json(_Text):
         """For each key of an object: (place of its contract column, None) or (-1, name in `_extra`)."""
         if keys in self._layouts:
             return self._layouts[keys]
+        if len(keys) > MAX_COLUMNS:
+            raise self._misshapen("too_many_columns", f"{len(keys)} keys; at most {MAX_COLUMNS} are read", line)
         names: dict[str, str] = {}
+        taken: set[str] = set()
         layout: list[tuple[int, str | None]] = []
         for key in keys:
             column = self._column(key)
             if column in names:
-                raise self._repeated(names[column], key, column, line)
+                what = f"keys {_shown(names[column])} and {_shown(key)} both mean '{column}'; remove or rename one"
+                raise self._misshapen("repeated_column", what, line)
             if column:
                 names[column] = key
-            elif key not in self._keys and _storable(key):
-                self._note_extra([key])
+                layout.append((self._places[column], None))
+            else:
+                if key not in self._keys and _storable(key):
+                    self._note_extra([key])
+                layout.append((-1, name := _unused(key, taken)))
+                taken.add(name)
             self._keys[key] = column
-            layout.append((self._places[column], None) if column else (-1, _unused(key, [n for _, n in layout if n])))
         if len(self._keys) > MAX_COLUMNS:
-            raise self._error("too_many_columns", f"more than {MAX_COLUMNS} different keys", line)
+            what = f"here the file has more than {MAX_COLUMNS} different keys; is a key a value?"
+            raise self._misshapen("too_many_columns", what, line)
         if len(self._layouts) < 1000:  # real files have a handful
             self._layouts[keys] = layout
         return layout
+
+    def _misshapen(self, reason: str, what: str, line: int) -> SourceError:
+        """An error of one object, which an array counts from 1."""
+        place = f"element {line}: " if self._array else ""
+        return self._error(reason, place + what, None if self._array else line)
 
     def _lines(self) -> Iterator[tuple[int, str, Any]]:
         for start, _, block in self._blocks():
@@ -610,7 +635,11 @@ class _Window:
                     text, self.at = self.text[self.at : end], end
                     return text, value
             except RecursionError as error:
-                raise self.fail(self.at, _fault(error)) from None
+                end = _end_of_nesting(self.text, self.at)
+                if end:
+                    text, self.at = self.text[self.at : end], end
+                    return text, None
+                fault = self.at, _fault(error)
             except json.JSONDecodeError as error:
                 fault = error.pos, _fault(error)
             too_long = len(self.text) - self.at > MAX_RECORD
@@ -748,14 +777,15 @@ def _shown(name: str) -> str:
     return repr(name if len(name) <= 60 else name[:60] + "...")
 
 
-def _unused(name: str, taken: Iterable[str]) -> str:
+def _unused(name: str, taken: Container[str]) -> str:
     names = (name if n == 1 else f"{name} ({n})" for n in range(1, MAX_COLUMNS + 2))
     return next(candidate for candidate in names if candidate not in taken)
 
 
 def _fault(error: Exception) -> str:
     # only the fixed part of the message: the rest could quote the file
-    return error.msg.partition(":")[0] if isinstance(error, json.JSONDecodeError) else "nested too deeply"
+    fault = error.msg.partition(":")[0] if isinstance(error, json.JSONDecodeError) else "nested too deeply"
+    return fault.removesuffix(" starting at")
 
 
 def _newlines(data: bytes) -> int:
@@ -807,21 +837,38 @@ def _table(dataset: Dataset, lines: Any, columns: Sequence[Any], extra: Any, rec
     return pa.Table.from_arrays([pa.array(lines, pa.int64()), *texts], names)
 
 
-def _flat(pairs: Iterable[tuple[str, Any]], parent: str = "") -> Iterator[tuple[str, Any]]:
+def _flat(pairs: Iterable[tuple[str, Any]], parent: str = "", depth: int = 1) -> Iterator[tuple[str, Any]]:
+    if depth > MAX_DEPTH:
+        raise RecursionError
     for key, value in pairs:
         if isinstance(value, _Pairs) and value:
-            yield from _flat(value, f"{parent}{key}_")
+            yield from _flat(value, f"{parent}{key}_", depth + 1)
         else:
             yield parent + key, value
 
 
-def _compact(value: Any) -> str:
+def _compact(value: Any, depth: int = 1) -> str:
     """JSON without blanks; a number is its source text."""
+    if depth > MAX_DEPTH:
+        raise RecursionError
     if isinstance(value, _Pairs):
-        return "{" + ",".join(f"{_compact(key)}:{_compact(item)}" for key, item in value) + "}"
+        return "{" + ",".join(f"{_compact(key)}:{_compact(item, depth + 1)}" for key, item in value) + "}"
     if isinstance(value, list):
-        return "[" + ",".join(map(_compact, value)) + "]"
+        return "[" + ",".join(_compact(item, depth + 1) for item in value) + "]"
     return value if isinstance(value, _Number) else json.dumps(value, ensure_ascii=False)
+
+
+_NESTING = re.compile(r'"(?:[^"\\]++|\\.|\\\Z)*+(?:"|\Z)|[\[\]{}]', re.S)
+
+
+def _end_of_nesting(text: str, start: int) -> int:
+    """Where the array or object that starts there ends, told by its brackets alone; 0 = not in this text."""
+    depth = 0
+    for token in _NESTING.finditer(text, start):
+        depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(token[0], 0)
+        if not depth:
+            return token.end() if token.end() < len(text) else 0
+    return 0
 
 
 def _storable(text: str | None) -> bool:

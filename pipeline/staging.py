@@ -6,6 +6,7 @@ of one key are ordered by (drop_date, drop_id, _line); the last accepted one win
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator
 from typing import ClassVar
@@ -18,15 +19,17 @@ from luigi.util import requires
 from sqlalchemy import Connection, text
 
 from pipeline import contracts, ingest
+from pipeline.checks import Check
 from pipeline.config import Settings
 from pipeline.contracts import Dataset
-from pipeline.drops import Drop
+from pipeline.drops import Drop, shown
+from pipeline.guard import Profile, compared, compared_keys, held_reason
 from pipeline.rules import Cities, Context, clean
-from pipeline.step import Build, Built, Progress, State, Step
+from pipeline.step import Build, Built, Progress, State, Step, log
 from targets import parts as digests
 from targets.database import Spool, copy_in, copy_out
 from targets.parts import Parts
-from targets.table import Difference, apply_difference, count_rows, is_empty, without_indexes
+from targets.table import Difference, apply_difference, columns_of, count_rows, is_empty, without_indexes
 
 PROVENANCE = ("_drop_id", "_line")
 
@@ -46,10 +49,9 @@ class Staged(Step):
 
     def build(self, build: Build) -> Built:
         db = build.db
-        drops = [drop for drop in build.state.drops_of(self.dataset.name) if drop.accepted]
-        if not build.full:
-            drops = [drop for drop in drops if drop.status == "landed"]
-        cleaning = Cleaning(db, self.dataset, drops, build.number)
+        accepted = [drop for drop in build.state.drops_of(self.dataset.name) if drop.accepted]
+        drops = accepted if build.full else [drop for drop in accepted if drop.status == "landed"]
+        cleaning = Cleaning(db, self.dataset, drops, accepted, build.number)
         return cleaning.stage(build.state.settings, full=build.full, recorded=build.rows)
 
 
@@ -89,6 +91,7 @@ def contexts(db: Connection, dataset: Dataset, options: Settings, drops: list[Dr
             cities=cities,
             phone_country_code=options.phone_country_code,
             phone_digits=options.phone_digits,
+            attendance_status=options.attendance_status,
         )
         for drop in drops
     }
@@ -115,17 +118,20 @@ class Cleaning:
     rows (their keys and reasons) go into `refused`.
     """
 
-    def __init__(self, db: Connection, dataset: Dataset, drops: list[Drop], build: int) -> None:
-        self.db, self.dataset, self.drops, self.number = db, dataset, drops, build
-        self.drop_ids = [drop.drop_id for drop in drops]
+    def __init__(self, db: Connection, dataset: Dataset, drops: list[Drop], accepted: list[Drop], build: int) -> None:
+        self.db, self.dataset, self.drops, self.accepted, self.number = db, dataset, drops, accepted, build
         self.stats: Stats = Counter()
-        self.read: Counter[int] = Counter()  # records cleaned, per drop
+        self.profiles = {drop.drop_id: Profile() for drop in drops}
         self.target = f"staging.{dataset.table}"
         self.key = dataset.key
         self.content = [name for name in dataset.staged_names if name != self.key] + ["flags"]
         self.empty = is_empty(db, self.target)
         self.direct = self.empty and len(drops) == 1
         self.cleaned = self.target if self.direct else "cleaned"
+
+    @property
+    def drop_ids(self) -> list[int]:
+        return [drop.drop_id for drop in self.drops]
 
     def run(self, statement: str, **values: object) -> int:
         return self.db.execute(text(statement), values).rowcount
@@ -143,15 +149,18 @@ class Cleaning:
                 self._find_losers()
                 self._remove_losers()
             self._count_outcome()
-            difference, moved = Difference(inserted=self._current()), False
+            difference, moved = Difference(inserted=self._current()), self._keep_versions(everything=full)
         else:
             self._create_cleaned()
             self._load(options)
+            self._hold(options)
+            unsaid = self._keep_versions(everything=full)
             self._find_losers()
             self._remove_losers()
-            moved = not self.empty and self._settle_against_staging(everything=full)
+            moved = (not self.empty and self._settle_against_staging(everything=full)) or unsaid
             self._count_outcome()
             difference = self._apply(prune=full)
+        self._write_profiles()
         self._write_rejects()
         self._write_stats()
         self._write_balance()
@@ -188,13 +197,13 @@ class Cleaning:
         for drop, frame in self._raw(options):
             rows, counts = clean(frame, self.dataset, context[drop.drop_id])
             self._add_stats(drop.drop_id, counts)
-            self.read[drop.drop_id] += len(rows)
             progress.add(len(rows))
             table = pa.Table.from_pandas(rows, preserve_index=False)
             table = table.append_column("_drop_id", pa.repeat(pa.scalar(drop.drop_id), len(table)))
             accepted = pc.is_null(table["reasons"])
             refused.add(table.filter(pc.invert(accepted)))
             table = table.filter(accepted).drop_columns("reasons")
+            self.profiles[drop.drop_id].add(self.dataset, table, len(rows) - len(table))
             yield table.append_column("_build", pa.repeat(pa.scalar(self.number), len(table)))
 
     def _raw(self, options: Settings) -> Iterator[tuple[Drop, pd.DataFrame]]:
@@ -220,6 +229,116 @@ class Cleaning:
         for count in counts.itertuples():
             for kind in KINDS:
                 self.stats[drop_id, str(count.column), str(count.rule), kind] += int(getattr(count, kind))
+
+    # --- the guard --------------------------------------------------------------------------------------------------
+
+    def _hold(self, options: Settings) -> None:
+        """Hold the drops that look unlike the accepted ones before them: they leave `cleaned`, and stay in raw.
+
+        A drop is judged once, before it is first staged; what a person approved is not judged.
+        """
+        query = text("select drop_id, profile from etl.drops where dataset = :dataset and profile is not null")
+        rows = self.db.execute(query, {"dataset": self.dataset.name})
+        stored = {row.drop_id: Profile.read(row.profile) for row in rows}
+        held: dict[int, str] = {}
+        for drop in self.drops:
+            if drop.drop_id in stored or drop.decision == "approve" or drop.partial:
+                continue
+            earlier = [
+                other
+                for other in self.accepted
+                if (other.drop_date, other.drop_id) < (drop.drop_date, drop.drop_id)
+                and other.drop_id not in held
+                and not other.partial
+            ]
+            said = self._compared(drop, earlier, {**stored, **self.profiles}, options)
+            if said:
+                held[drop.drop_id] = held_reason(shown(drop.path), said)
+        if not held:
+            return
+        for drop_id, reason in held.items():
+            log.warning("held drop %s: %s", drop_id, reason)
+            statement = "update etl.drops set status = 'held', reason = :reason where drop_id = :drop"
+            self.run(statement, drop=drop_id, reason=reason)
+        for table in ("cleaned", "refused"):
+            self.run(f"delete from {table} where _drop_id = any(:held)", held=list(held))
+        self._write_profiles()
+        self.drops = [drop for drop in self.drops if drop.drop_id not in held]
+
+    def _compared(self, drop: Drop, earlier: list[Drop], profiles: dict[int, Profile], options: Settings) -> list[str]:
+        """What makes a drop look unlike the drops before it, the newest last.
+
+        A snapshot may come in several files: those of its day are compared with those of the day before.
+        """
+        said = []
+        days = [other.drop_date for other in earlier if other.drop_date < drop.drop_date]
+        if self.dataset.mode == "snapshot" and days:
+            before = [other for other in earlier if other.drop_date == days[-1]]
+            today = [other for other in self.accepted if other.drop_date == drop.drop_date]
+            said += compared_keys(self._keys(today, options), self._keys(before, options), options)
+        if earlier and earlier[-1].drop_id in profiles:
+            said += compared(profiles[drop.drop_id], profiles[earlier[-1].drop_id], options)
+        return said
+
+    def _keys(self, drops: list[Drop], options: Settings) -> set[str]:
+        """The keys that these drops name: as cleaned just now, or cleaned again from raw."""
+        new = [drop for drop in drops if drop.drop_id in self.drop_ids]
+        query = text(f"select {self.key} from cleaned where _drop_id = any(:drops)")
+        keys = set(self.db.execute(query, {"drops": [drop.drop_id for drop in new]}).scalars())
+        old = [drop for drop in drops if drop not in new]
+        known = contexts(self.db, self.dataset, options, old)
+        for drop in old:
+            for frame in read_raw(self.db, self.dataset, drop.drop_id, options.chunk_rows):
+                rows = clean(frame[["_line", self.key, "_record"]], self.dataset, known[drop.drop_id]).rows
+                keys |= set(rows[self.key].dropna())
+        return keys
+
+    def _write_profiles(self) -> None:
+        rows = [{"drop": drop, "profile": json.dumps(self.profiles[drop].stored())} for drop in self.drop_ids]
+        if rows:
+            self.db.execute(text("update etl.drops set profile = :profile where drop_id = :drop"), rows)
+
+    # --- which row of a key counts ----------------------------------------------------------------------------------
+
+    def _keep_versions(self, *, everything: bool) -> bool:
+        """Keep the last accepted row of every key and drop date in the dataset's versions; whether any had to go."""
+        if not self.dataset.versions:
+            return False
+        table, key = f"staging.{self.dataset.versions}", ("dataset", self.key, "drop_date")
+        known = columns_of(self.db, table)
+        content = [name for name in self.dataset.staged_names if name in known and name != self.key]
+        same = " and ".join(f"v.{name} = n.{name}" for name in key)
+        self.run(
+            f"""
+            create temp table versions on commit drop as
+            select distinct on (c.{self.key}, d.drop_date)
+                cast(:dataset as text) as dataset, d.drop_date, c.{self.key}, {", ".join(f"c.{n}" for n in content)},
+                c._drop_id, c._line
+            from {self.cleaned} as c
+            inner join etl.drops as d on c._drop_id = d.drop_id
+            order by c.{self.key}, d.drop_date, c._drop_id desc, c._line desc
+            """,
+            dataset=self.dataset.name,
+        )
+        if everything:
+            gone = f"not exists (select from versions as n where {same})"
+            unsaid = f"delete from {table} as v where v.dataset = :dataset and {gone}"
+            removed = self.run(unsaid, dataset=self.dataset.name)
+        else:  # an older drop of the day, approved later
+            later = f"{same} and (v._drop_id, v._line) > (n._drop_id, n._line)"
+            self.run(f"delete from versions as n using {table} as v where {later}")
+            removed = 0
+        apply_difference(
+            self.db,
+            table,
+            "versions",
+            key=key,
+            content=content,
+            provenance=PROVENANCE,
+            build=self.number,
+            prune=False,
+        )
+        return removed > 0
 
     def _find_losers(self) -> None:
         """`losers`: accepted rows whose key comes again: later in the drop (duplicate), in a newer one (superseded)."""
@@ -314,7 +433,7 @@ class Cleaning:
                 "rule": rule,
                 **{kind: self.stats[drop, column, rule, kind] for kind in KINDS},
             }
-            for drop, column, rule in sorted({key[:3] for key in self.stats})
+            for drop, column, rule in sorted({key[:3] for key in self.stats if key[0] in self.drop_ids})
         ]
         if rows:
             self.db.execute(
@@ -356,7 +475,7 @@ class Cleaning:
 
     def _write_balance(self) -> None:
         """The account of each drop: that it balances is a constraint of etl.drops."""
-        rows = [{"drop": drop, "read": self.read[drop]} for drop in self.drop_ids]
+        rows = [{"drop": drop, "read": self.profiles[drop].rows} for drop in self.drop_ids]
         counted = ", ".join(
             f"{kind} = coalesce((select rows from outcome where (_drop_id, outcome) = (:drop, '{kind}')), 0)"
             for kind in ("current", "superseded", "duplicate", "rejected")
@@ -402,11 +521,49 @@ class StagedTickets(Staged):
     target, dataset = "staging.stg_tickets", contracts.SUPPORT_TICKETS
 
 
-STAGED: tuple[type[Staged], ...] = (StagedEnrollments, StagedProgress, StagedCourses, StagedTickets, StagedCities)
+@requires(raw=ingest.RawStudents)
+class StagedStudents(Staged):
+    """Current students of the school roster."""
+
+    target, dataset = "staging.stg_students", contracts.STUDENTS
 
 
-class Clean(luigi.WrapperTask):
-    """Goal: every accepted drop is cleaned and accounted for."""
+@requires(raw=ingest.RawAttendance)
+class StagedAttendance(Staged):
+    """Current attendance records."""
+
+    target, dataset, options = "staging.stg_attendance", contracts.ATTENDANCE, ("attendance_status",)
+
+
+@requires(raw=ingest.RawAssessments)
+class StagedAssessments(Staged):
+    """Current assessments."""
+
+    target, dataset = "staging.stg_assessments", contracts.ASSESSMENTS
+
+
+STAGED: tuple[type[Staged], ...] = (
+    *(StagedEnrollments, StagedProgress, StagedCourses, StagedTickets, StagedCities),
+    *(StagedStudents, StagedAttendance, StagedAssessments),
+)
+
+
+class CheckStaging(Check):
+    """What must hold of staging before anything is made from it."""
+
+    target, layer = "checks/staging", "staging"
+
+    def build(self, build: Build) -> Built:
+        # The warehouse reads the drops through views; without statistics they count as one row, and it joins by loops.
+        build.db.exec_driver_sql("analyze etl.drops")
+        return super().build(build)
 
     def requires(self) -> list[luigi.Task]:
         return [step() for step in STAGED]
+
+
+class Clean(luigi.WrapperTask):
+    """Goal: every accepted drop is cleaned, accounted for and checked."""
+
+    def requires(self) -> list[luigi.Task]:
+        return [*(step() for step in STAGED), CheckStaging()]

@@ -254,7 +254,7 @@ class DataFolder(luigi.ExternalTask):
 class Step(luigi.Task):
     """A task that makes one target.
 
-    target   `schema.table` or `output/...`
+    target   `schema.table`, `output/...` or `checks/...`
     recipe   the files (relative to the project) that decide its content
     options  the keys of `[eduflow]` that do
     dataset  its contract, if it has one
@@ -265,6 +265,7 @@ class Step(luigi.Task):
     options: ClassVar[tuple[str, ...]] = ()
     dataset: ClassVar[Dataset | None] = None
     lands: ClassVar[bool] = False  # whether it changes the ledger's drops, and so its own parts
+    gates: ClassVar[bool] = False  # whether others only wait for it: their targets are not made from it
 
     def build(self, build: Build) -> Built:
         """Make the target inside the transaction `build.db`."""
@@ -289,7 +290,8 @@ class Step(luigi.Task):
         if schema in init_db.derived_schemas():
             parts[f"ddl:{schema}"] = init_db.digest(init_db.derived_schemas()[schema])
         for key in self.options:
-            parts[f"option:{key}"] = str(getattr(state.settings, key))
+            value = getattr(state.settings, key)
+            parts[f"option:{key}"] = " ".join(sorted(value)) if isinstance(value, frozenset) else str(value)
         return parts
 
     def parts(self, state: State) -> Parts:
@@ -301,7 +303,7 @@ class Step(luigi.Task):
 
     def upstream_parts(self) -> list[Step]:
         """The steps whose fingerprints are parts of this one (not all: reference data counts by its content)."""
-        return self.steps()
+        return [step for step in self.steps() if not step.gates]
 
     def fingerprint(self, state: State) -> str:
         return digests.fingerprint(self.parts(state))
@@ -378,7 +380,7 @@ class Step(luigi.Task):
         recipe_changed = any(
             not name.startswith("upstream:") for name in digests.differences(record.parts, self.parts(state))
         )
-        upstream = [state.record(step.target) for step in self.steps()]
+        upstream = [state.record(step.target) for step in self.steps() if not step.gates]
         removed = any(above.full_build > record.consumed.get(above.target, 0) for above in upstream)
         full = record.fingerprint is None or not record.present or recipe_changed or removed
         built = self.build(Build(db, state, record.build + 1, full, record.consumed, record.rows))

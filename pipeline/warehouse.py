@@ -6,25 +6,37 @@ above the build consumed last time (0 asks for everything). Keys are hashes of n
 
 from __future__ import annotations
 
-import re
 from typing import Any, ClassVar
 
 import luigi
 from luigi.util import requires
 from sqlalchemy import text
 
+from pipeline.checks import SINCE, Check
 from pipeline.config import PROJECT
-from pipeline.staging import StagedCourses, StagedEnrollments, StagedProgress, StagedTickets
+from pipeline.staging import (
+    CheckStaging,
+    StagedAssessments,
+    StagedAttendance,
+    StagedCourses,
+    StagedEnrollments,
+    StagedProgress,
+    StagedStudents,
+    StagedTickets,
+)
 from pipeline.step import Build, Built, Step
 from targets.table import add_foreign_keys, apply_difference, columns_of, count_rows, fill, is_empty
 
-SINCE = re.compile(r":(\w+)_since\b")
-
 
 class SqlStep(Step):
-    """A table made by one SELECT. key: the columns that name a row."""
+    """A table made by one SELECT.
+
+    key      the columns that name a row
+    within   of these, the ones that name a group of rows which the SELECT always gives whole
+    """
 
     key: ClassVar[tuple[str, ...]]
+    within: ClassVar[tuple[str, ...]] = ()
 
     def recipes(self) -> tuple[str, ...]:
         return (f"pipeline/sql/{self.target.split('.')[1]}.sql",)
@@ -51,7 +63,9 @@ class SqlStep(Step):
             # Without statistics a few changed rows would be looked up by reading the whole table.
             db.execute(text(f"analyze made ({', '.join(self.key)})"))
             content = [name for name in columns if name not in self.key]
-            difference = apply_difference(db, self.target, "made", key=self.key, content=content, prune=not incremental)
+            difference = apply_difference(
+                db, self.target, "made", key=self.key, content=content, prune=not incremental, within=self.within
+            )
             rows = count_rows(db, self.target, difference, build.rows if incremental else None)
             changed, removed = difference.changed, difference.deleted > 0
             note = "" if incremental else "in full"
@@ -65,65 +79,109 @@ class DimDate(SqlStep):
     target, key = "warehouse.dim_date", ("date_key",)
 
 
-@requires(enrollments=StagedEnrollments, progress=StagedProgress, tickets=StagedTickets)
+@requires(roster=StagedStudents, checked=CheckStaging)
+class DimClasses(SqlStep):
+    """One row per class."""
+
+    target, key = "warehouse.dim_classes", ("class_key",)
+
+
+@requires(
+    enrollments=StagedEnrollments,
+    roster=StagedStudents,
+    progress=StagedProgress,
+    tickets=StagedTickets,
+    attendance=StagedAttendance,
+    assessments=StagedAssessments,
+    classes=DimClasses,
+    checked=CheckStaging,
+)
 class DimStudents(SqlStep):
     """One row per student, inferred members included."""
 
     target, key = "warehouse.dim_students", ("student_key",)
 
 
-@requires(courses=StagedCourses)
+@requires(
+    enrollments=StagedEnrollments, roster=StagedStudents, students=DimStudents, classes=DimClasses, checked=CheckStaging
+)
+class DimStudentsHistory(SqlStep):
+    """One row per student and span of days without a change."""
+
+    target, key = "warehouse.dim_students_history", ("student_key", "valid_from")
+    within = ("student_key",)
+
+
+@requires(courses=StagedCourses, checked=CheckStaging)
 class DimInstructors(SqlStep):
     """One row per instructor."""
 
     target, key = "warehouse.dim_instructors", ("instructor_key",)
 
 
-@requires(enrollments=StagedEnrollments)
+@requires(enrollments=StagedEnrollments, checked=CheckStaging)
 class DimPrograms(SqlStep):
     """One row per program."""
 
     target, key = "warehouse.dim_programs", ("program_key",)
 
 
-@requires(courses=StagedCourses, progress=StagedProgress, instructors=DimInstructors)
+@requires(courses=StagedCourses, progress=StagedProgress, instructors=DimInstructors, checked=CheckStaging)
 class DimCourses(SqlStep):
     """One row per course, inferred members included."""
 
     target, key = "warehouse.dim_courses", ("course_key",)
 
 
-@requires(progress=StagedProgress, students=DimStudents, courses=DimCourses, dates=DimDate)
+@requires(progress=StagedProgress, students=DimStudents, courses=DimCourses, dates=DimDate, checked=CheckStaging)
 class FactStudentProgress(SqlStep):
     """One row per learning event."""
 
     target, key = "warehouse.fact_student_progress", ("event_id",)
 
 
-@requires(events=FactStudentProgress, progress=StagedProgress)
+@requires(events=FactStudentProgress, progress=StagedProgress, checked=CheckStaging)
 class FactCourseProgress(SqlStep):
     """One row per student and course."""
 
     target, key = "warehouse.fact_course_progress", ("student_key", "course_key")
 
 
-@requires(enrollments=StagedEnrollments, students=DimStudents, programs=DimPrograms, dates=DimDate)
+@requires(
+    enrollments=StagedEnrollments, students=DimStudents, programs=DimPrograms, dates=DimDate, checked=CheckStaging
+)
 class FactEnrollments(SqlStep):
     """One row per enrolled student."""
 
     target, key = "warehouse.fact_enrollments", ("student_key",)
 
 
-@requires(tickets=StagedTickets, students=DimStudents, dates=DimDate)
+@requires(tickets=StagedTickets, students=DimStudents, dates=DimDate, checked=CheckStaging)
 class FactSupportTickets(SqlStep):
     """One row per support ticket."""
 
     target, key = "warehouse.fact_support_tickets", ("ticket_id",)
 
 
+@requires(attendance=StagedAttendance, students=DimStudents, dates=DimDate, checked=CheckStaging)
+class FactAttendance(SqlStep):
+    """One row per attendance record."""
+
+    target, key = "warehouse.fact_attendance", ("attendance_id",)
+
+
+@requires(assessments=StagedAssessments, students=DimStudents, dates=DimDate, checked=CheckStaging)
+class FactAssessments(SqlStep):
+    """One row per assessment."""
+
+    target, key = "warehouse.fact_assessments", ("assessment_id",)
+
+
 WAREHOUSE: tuple[type[SqlStep], ...] = (
     DimDate,
+    DimClasses,
     DimStudents,
+    DimStudentsHistory,
     DimInstructors,
     DimPrograms,
     DimCourses,
@@ -131,7 +189,18 @@ WAREHOUSE: tuple[type[SqlStep], ...] = (
     FactCourseProgress,
     FactEnrollments,
     FactSupportTickets,
+    FactAttendance,
+    FactAssessments,
 )
+
+
+class CheckWarehouse(Check):
+    """What must hold of the warehouse before a mart is made from it."""
+
+    target, layer = "checks/warehouse", "warehouse"
+
+    def requires(self) -> list[luigi.Task]:
+        return [step() for step in WAREHOUSE]
 
 
 class Warehouse(luigi.WrapperTask):

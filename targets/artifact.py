@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 from targets.parts import digest, file_digest
+
+# Pieces of text, or a function that writes the bytes itself.
+Content = Iterable[str] | Callable[[BinaryIO], None]
 
 
 def content_digest(folder: Path, pattern: str) -> str:
@@ -16,23 +20,23 @@ def content_digest(folder: Path, pattern: str) -> str:
     return digest(found)
 
 
-def write_files(folder: Path, pattern: str, files: Mapping[str, Iterable[str]]) -> str:
-    """Write the files (name -> pieces of text), remove others that match the pattern; return the content digest."""
+def write_files(folder: Path, pattern: str, files: Mapping[str, Content]) -> str:
+    """Write the files (name -> content), remove others that match the pattern; return the content digest."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name, pieces in files.items():
-        _replace(folder / name, pieces)
+    for name, content in files.items():
+        _replace(folder / name, content)
     for path in folder.glob(pattern):
         if str(path.relative_to(folder)) not in files:
             path.unlink()
     return content_digest(folder, pattern)
 
 
-def _replace(path: Path, pieces: Iterable[str]) -> None:
+def _replace(path: Path, content: Content) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, aside = tempfile.mkstemp(prefix=".writing-", dir=path.parent)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-            file.writelines(pieces)
+        with os.fdopen(handle, "wb") as file:
+            content(file) if callable(content) else file.writelines(piece.encode() for piece in content)
             file.flush()
             os.fsync(file.fileno())
         Path(aside).chmod(0o644)

@@ -12,7 +12,7 @@ from targets.parts import Parts
 
 @dataclass(frozen=True)
 class Record:
-    """fingerprint None: forgotten, or never built. `present`: the table exists (always true of artifacts)."""
+    """fingerprint None: forgotten, or never built. `present`: the table exists (always true of what is no table)."""
 
     target: str
     fingerprint: str | None = None
@@ -31,7 +31,7 @@ def read_records(db: Connection) -> dict[str, Record]:
         text("""
             select
                 target, fingerprint, parts, build, full_build, consumed, content, rows, changed,
-                case when target like 'output/%' then true else to_regclass(target) is not null end as present
+                case when target like '%/%' then true else to_regclass(target) is not null end as present
             from etl.targets
         """)
     )

@@ -108,10 +108,12 @@ def apply_difference(
     provenance: Sequence[str] = (),
     build: int | None = None,
     prune: bool,
+    within: Sequence[str] = (),
 ) -> Difference:
     """Make `table` equal to `source` (one row per key): delete, update and insert only what differs.
 
     prune       delete the rows that `source` lacks; without it `source` holds changed keys only
+    within      without prune: columns of the key that name groups, each of which `source` holds whole or not at all
     provenance  columns refreshed without counting as a change of content
     build       when given, `_build` of each row whose content changed
     """
@@ -122,11 +124,14 @@ def apply_difference(
     if is_empty(db, table):
         return Difference(inserted=fill(db, table, insert, {"build": build} if stamp else {}))
     same_key = " and ".join(f"t.{name} = n.{name}" for name in key)
-    deleted = (
-        _rows(db, f"delete from {table} as t where not exists (select from {source} as n where {same_key})")
-        if prune
-        else 0
-    )
+    lacks = f"not exists (select from {source} as n where {same_key})"
+    if prune:
+        deleted = _rows(db, f"delete from {table} as t where {lacks}")
+    elif within:
+        groups = f"select {_list(within)} from {source}"
+        deleted = _rows(db, f"delete from {table} as t where ({_list(within, 't.')}) in ({groups}) and {lacks}")
+    else:
+        deleted = 0
     updated, refreshed = _update(db, table, source, same_key, content, provenance, build)
     inserted = _rows(db, f"{insert} where not exists (select from {table} as t where {same_key})", build)
     return Difference(inserted, updated, refreshed, deleted)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -49,6 +50,18 @@ ROWS = {
     "city_master": {
         "city_name": "Pune", "state_name": "Maharashtra", "state_code": "MH", "common_misspellings": "Poona",
     },
+    "students": {
+        "student_id": "STU001", "student_name": "Asha Rao", "class_id": "CLASS-10A", "grade_level": "10",
+        "enrollment_status": "ACTIVE", "updated_at": "2024-01-10T09:00:00Z",
+    },
+    "attendance": {
+        "attendance_id": "ATT001", "student_id": "STU001", "attendance_date": "2024-02-01", "status": "PRESENT",
+        "created_at": "2024-02-01T09:00:00Z",
+    },
+    "assessments": {
+        "assessment_id": "ASM001", "student_id": "STU001", "subject": "Mathematics", "score": "17.50",
+        "max_score": "20", "assessment_date": "2024-02-01", "created_at": "2024-02-01T12:00:00Z",
+    },
 }  # fmt: skip
 
 
@@ -60,6 +73,12 @@ def csv_text(dataset: str, *rows: dict[str, str], columns: list[str] | None = No
         values = {**ROWS[dataset], **row}
         lines.append(",".join(_quoted(values[name]) for name in columns))
     return "\n".join(lines) + "\n"
+
+
+def json_text(dataset: str, *rows: dict[str, Any], lines: bool = False) -> str:
+    """The same as a JSON array, or one object a line; a value is any JSON value."""
+    objects = [json.dumps({**ROWS[dataset], **row}, ensure_ascii=False) for row in rows]
+    return "\n".join(objects) + "\n" if lines else "[" + ",\n ".join(objects) + "]\n"
 
 
 def _quoted(value: str) -> str:

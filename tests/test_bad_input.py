@@ -149,7 +149,7 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
     ),
     "page/support_tickets.csv": ("<html><body>Log in</body></html>", "missing columns "),
     "broken/support_tickets.json": ('[{"ticket_id": "1"', "repair the JSON or send the file again"),
-    "scalar/support_tickets.json": ("3", "the file needs JSON objects"),
+    "scalar/support_tickets.json": ("3", "the file needs a JSON array of objects, or one JSON object a line"),
 }
 
 
@@ -1013,7 +1013,7 @@ def test_an_unknown_key_of_the_section_is_named(house, tmp_path):
     (tmp_path / "luigi.cfg").write_text((PROJECT / "luigi.cfg").read_text() + "data_dri = elsewhere\n")
     failed = house.command("-m", "pipeline", "run", LUIGI_CONFIG_PATH=str(tmp_path / "luigi.cfg"))
     assert failed.returncode == 1
-    assert "luigi.cfg [eduflow] knows no data_dri; keys: as_of, chunk_rows, data_dir" in failed.stderr
+    assert "luigi.cfg [eduflow] knows no data_dri; keys: as_of, attendance_status, chunk_rows" in failed.stderr
     assert "Traceback" not in failed.stderr
 
 

@@ -11,7 +11,7 @@ from pipeline.contracts import DATASETS, STAGED_TYPES, Column, Dataset
 from pipeline.drops import scan
 from pipeline.ingest import RAW
 from pipeline.marts import MARTS
-from pipeline.rules import CANONICAL, RULES, Context, judge
+from pipeline.rules import CANONICAL, HARD_RULES, RULES, Context, judge
 from pipeline.staging import STAGED
 from pipeline.warehouse import WAREHOUSE
 
@@ -20,6 +20,15 @@ COLUMNS = [(dataset, column) for dataset in DATASETS.values() for column in data
 every_column = pytest.mark.parametrize(
     "dataset, column", COLUMNS, ids=[f"{dataset.name}.{column.name}" for dataset, column in COLUMNS]
 )
+
+# table of versions -> the datasets whose accepted versions it keeps
+VERSIONS = {
+    name: [dataset for dataset in DATASETS.values() if dataset.versions == name]
+    for name in {dataset.versions for dataset in DATASETS.values()} - {""}
+}
+
+# What every staging table has besides its content.
+PROVENANCE = {"flags", "quality_score", "_drop_id", "_line", "_build"}
 
 # Columns whose name says it all, in dimensions, facts and marts; every other column has a comment.
 SELF_EVIDENT = {
@@ -86,13 +95,40 @@ def test_every_staging_table_holds_what_the_contract_says_comes_out(house):
         assert house.one(generated, table) == "s"
 
 
+def test_a_staged_column_that_rejects_its_row_is_never_null(house):
+    for dataset in DATASETS.values():
+        columns = "select attname from pg_attribute where attrelid = %s::regclass and attnum > 0 and attnotnull"
+        never_null = {name for (name,) in house.query(columns, f"staging.{dataset.table}")}
+        hard = {column.name for column in dataset.columns if column.required or column.rule in HARD_RULES}
+        filled = {column.name for column in dataset.columns if _of_blank(column) is not None}
+        assert hard <= never_null <= hard | filled | PROVENANCE, dataset.name
+
+
+def _of_blank(column: Column):
+    value = judge("", column, Context(dt.date(2024, 2, 8))).value
+    return value[0] if column.rule == "name" else value
+
+
 def test_no_table_of_raw_or_staging_lacks_a_contract(house):
     tables = house.query(
         "select format('%%I.%%I', schemaname, tablename) from pg_tables where schemaname = any(%s)", ["raw", "staging"]
     )
-    assert {table for (table,) in tables} == {
-        name for dataset in DATASETS.values() for name in (f"raw.{dataset.name}", f"staging.{dataset.table}")
-    }
+    expected = {name for dataset in DATASETS.values() for name in (f"raw.{dataset.name}", f"staging.{dataset.table}")}
+    assert {table for (table,) in tables} == expected | {f"staging.{name}" for name in VERSIONS}
+
+
+def test_a_table_of_versions_holds_staged_columns_of_its_datasets_under_their_types(house):
+    for name, datasets in VERSIONS.items():
+        table = f"staging.{name}"
+        columns = dict(described(house, table))
+        own = {"dataset": "text", "drop_date": "date", **dict.fromkeys(("_drop_id", "_line", "_build"), "bigint")}
+        staged = {pair for dataset in datasets for pair in dataset.staged}
+        assert own.items() <= columns.items()
+        assert {*columns.items()} - {*own.items()} <= staged
+        for dataset in datasets:
+            assert set(key_columns(house, table)) == {dataset.key, "dataset", "drop_date"}
+            shared = {column for column, _ in dataset.staged} & set(columns)
+            assert len(shared) > 1, f"{table} keeps nothing of {dataset.name}"
 
 
 def test_every_derived_table_has_a_step_and_its_key_names_a_row(house):
@@ -113,7 +149,8 @@ def test_keys_and_ids_are_compared_byte_by_byte(house):
             select collname from pg_attribute inner join pg_collation on pg_collation.oid = attcollation
             where attrelid = %s::regclass and attname = %s
         """
-        assert house.one(collation, f"staging.{dataset.table}", dataset.key) == "C", dataset.name
+        for table in filter(None, (dataset.table, dataset.versions)):
+            assert house.one(collation, f"staging.{table}", dataset.key) == "C", (dataset.name, table)
 
 
 @pytest.mark.parametrize("schema", ["raw", "staging", "warehouse", "analytics", "etl"])
@@ -138,13 +175,20 @@ def test_every_column_that_does_not_speak_for_itself_has_a_comment(house, schema
         """,
         schema,
     )
-    plain = {"flags", "quality_score", "_drop_id", "_line", "_build"} if schema == "staging" else SELF_EVIDENT
+    plain = PROVENANCE if schema == "staging" else SELF_EVIDENT
+    elsewhere = {  # what a version keeps has its comment where it is staged
+        f"staging.{table}.{name}"
+        for table, kept in VERSIONS.items()
+        for dataset in kept
+        for name in dataset.staged_names
+    }
+    silent = [(column, name) for column, name in silent if column not in elsewhere]
     assert [column for column, name in silent if name not in plain and not name.endswith("_key")] == []
 
 
 def test_the_comment_on_schema_staging_explains_the_columns_that_all_its_tables_share(house):
     comment = house.one("select obj_description('staging'::regnamespace, 'pg_namespace')")
-    assert [name for name in ("flags", "quality_score", "_drop_id", "_line", "_build") if name not in comment] == []
+    assert [name for name in sorted(PROVENANCE) if name not in comment] == []
 
 
 # --- contracts themselves -------------------------------------------------------------------------------------------

@@ -20,10 +20,12 @@ PACKAGES = ("pipeline", "targets", "agents", "init_db")
 SQL_STEPS: tuple[type[SqlStep], ...] = (*WAREHOUSE, *MARTS)
 MOST_LINES = 60
 
-# Modules of `pipeline` from the bottom up: each may import those before it, and nothing after it.
+# Modules of `pipeline` (and of its packages) from the bottom up: each may import those before it, and nothing after it.
 ORDER = [
-    "contracts", "rules", "sources", "config", "drops", "step", "ingest", "staging", "warehouse", "enrich", "marts",
-    "reports", "audit", "analytics", "__init__", "__main__",
+    "contracts", "rules", "sources", "config", "guard", "drops", "step", "checks", "ingest", "staging",
+    "warehouse", "enrich", "marts", "page", "page.markup", "page.charts", "page.html", "page.figures", "reports",
+    "audit", "dictionary", "dictionary.drawing", "dictionary.lineage", "dictionary.catalogue", "dictionary.pages",
+    "analytics", "__init__", "__main__",
 ]  # fmt: skip
 
 
@@ -60,7 +62,13 @@ def tops(path: Path) -> set[str]:
 def pipeline_modules(path: Path) -> set[str]:
     """`pipeline.step` -> step; the package itself -> __init__."""
     names = {name for name in imported(path) if name.split(".")[0] == "pipeline"}
-    return {name.split(".")[1] if "." in name else "__init__" for name in names}
+    return {name.partition(".")[2] or "__init__" for name in names}
+
+
+def module_of(path: Path) -> str:
+    """pipeline/page/html.py -> page.html; pipeline/page/__init__.py -> page."""
+    name = ".".join(path.relative_to(PROJECT / "pipeline").with_suffix("").parts)
+    return name.removesuffix(".__init__")
 
 
 def named(path: Path) -> str:
@@ -97,6 +105,14 @@ def test_contracts_rules_and_sources_are_pure(module):
     assert not re.search(r"\b(today|now|utcnow)\(", path.read_text())
 
 
+@pytest.mark.parametrize("module", ["markup", "charts", "html"])
+def test_the_report_page_is_made_of_values_alone(module):
+    path = PROJECT / "pipeline/page" / f"{module}.py"
+    assert tops(path) & {"luigi", "sqlalchemy", "psycopg2", "pandas", "os", "time"} == set()
+    assert tops(path) & OURS <= {"pipeline"} and pipeline_modules(path) <= {"page.markup", "page.charts"}
+    assert not re.search(r"\b(today|now|utcnow)\(", path.read_text())
+
+
 def test_drops_know_no_luigi():
     assert "luigi" not in tops(PROJECT / "pipeline/drops.py")
 
@@ -109,7 +125,7 @@ def test_only_what_makes_steps_or_runs_them_imports_luigi():
 
 @pytest.mark.parametrize("path", source_files("pipeline"), ids=ids(source_files("pipeline")))
 def test_a_module_of_the_pipeline_imports_only_upstream(path):
-    below = set(ORDER[: ORDER.index(path.stem)])
+    below = set(ORDER[: ORDER.index(module_of(path))])
     assert pipeline_modules(path) - below == set()
 
 
@@ -161,7 +177,8 @@ def test_a_step_never_reads_a_target_made_after_it():
         return layers.index(re.split(r"[./]", target)[0])
 
     for step in graph():
-        assert all(layer(above.target) <= layer(step.target) for above in step.steps()), step
+        if not step.gates:  # the checks of a layer stand between it and the next one
+            assert all(layer(above.target) <= layer(step.target) for above in step.upstream_parts()), step
 
 
 # --- SQL ------------------------------------------------------------------------------------------------------------
@@ -190,11 +207,24 @@ def tables_read(sql: str) -> set[str]:
     return found - views()
 
 
+def targets_read(sql: str) -> set[str]:
+    """The tables read; the versions of a row are written by the steps of the datasets that keep them, what the rules
+    found by all staged steps."""
+    tables = tables_read(sql)
+    if "etl.rule_stats" in without_comments(sql):
+        tables |= {f"staging.{dataset.table}" for dataset in DATASETS.values()}
+    for dataset in DATASETS.values():
+        if f"staging.{dataset.versions}" in tables and f"'{dataset.name}'" in sql:
+            tables.add(f"staging.{dataset.table}")
+    return tables - {f"staging.{dataset.versions}" for dataset in DATASETS.values()}
+
+
 every_query = pytest.mark.parametrize("step", SQL_STEPS, ids=lambda step: step.__name__)
 
 
 def test_every_sql_file_belongs_to_a_step_and_every_step_to_a_file():
-    files = {named(path) for path in (PROJECT / "pipeline/sql").rglob("*.sql")}
+    checks = {recipe for step in graph() if step.gates for recipe in step.recipes()}
+    files = {named(path) for path in (PROJECT / "pipeline/sql").rglob("*.sql")} - checks
     recipes = [step().recipes() for step in SQL_STEPS]
     assert all(len(recipe) == 1 for recipe in recipes)
     assert files == {recipe for (recipe,) in recipes}
@@ -222,11 +252,19 @@ def test_the_header_of_a_query_names_every_table_it_reads(step):
     assert {table for table in tables_read(sql) if table not in said} == set()
 
 
+def test_a_check_says_how_severe_it_is_what_must_hold_and_what_it_lists():
+    for path in (PROJECT / "pipeline/sql").glob("check_*.sql"):
+        sql = path.read_text()
+        assert re.match(
+            r"-- (error|warning): .+\n-- one row per? .+ reads: ", sql.replace("one row when", "one row per")
+        ), path
+
+
 @every_query
 def test_the_tables_a_query_reads_are_targets_its_step_requires_directly(step):
     """Transitively is not enough: a step locks, and waits for, only what it requires itself."""
     required = {above.target for above in step().steps()}
-    assert tables_read(sql_of(step)) - required == set()
+    assert targets_read(sql_of(step)) - required == set()
 
 
 @every_query
@@ -234,7 +272,17 @@ def test_a_step_requires_nothing_its_query_and_foreign_keys_do_not_name(step):
     ddl = (PROJECT / "init_db/tables_02_warehouse.sql").read_text()
     table = re.search(rf"create table {step.target} \((.*?)\n\);", ddl, re.DOTALL)
     referenced = set(re.findall(r"references (warehouse\.\w+)", table[1])) if table else set()
-    assert {above.target for above in step().steps()} - tables_read(sql_of(step)) - referenced == set()
+    assert {above.target for above in step().upstream_parts()} - targets_read(sql_of(step)) - referenced == set()
+
+
+@every_query
+def test_what_reads_a_layer_waits_for_its_checks(step):
+    gates = {above.target for above in step().steps() if above.gates}
+    for layer in ("staging", "warehouse"):
+        reads = any(target.startswith(f"{layer}.") for target in targets_read(sql_of(step)))
+        below = step.target.startswith(f"{layer}.")
+        if reads and not below and not (layer == "staging" and gates):
+            assert f"checks/{layer}" in gates, step
 
 
 @every_query

@@ -15,7 +15,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeline.contracts import DATASETS, PAYMENT_STATUS, STUDENT_PROGRESS, STUDENTS_ENROLLMENT, Column, Dataset
+from pipeline.contracts import (
+    ASSESSMENTS,
+    ATTENDANCE,
+    ATTENDANCE_STATUSES,
+    DATASETS,
+    PAYMENT_STATUS,
+    STUDENT_PROGRESS,
+    STUDENTS,
+    STUDENTS_ENROLLMENT,
+    Column,
+    Dataset,
+)
 from pipeline.rules import CANONICAL, RULES, Cities, Context, clean, differs, judge
 
 DROP = dt.date(2024, 2, 8)
@@ -89,6 +100,8 @@ def words(table: str) -> list[str]:
         ("ＳＴＵ００５", "STU005"),
         ("\ufeffSTU006", "STU006"),
         ("#12", "STU012"),
+        ("7.0", "STU007"),
+        ("1234.00", "STU1234"),
     ],
 )
 def test_student_ids_take_one_form(text, expected):
@@ -101,6 +114,8 @@ def test_student_ids_take_one_form(text, expected):
         "x",
         "STU",
         "12AB",
+        "7.5",
+        "7.05",
         "STU1X",
         "STUé01",
         "١٢٣",
@@ -581,6 +596,214 @@ def test_booleans(text, expected, flag):
     assert value_and_flag("boolean", text) == (expected, flag)
 
 
+# --- the school: classes, grades, registers, points -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        ("CLASS-10A", "CLASS-10A"),
+        ("CLASS-C1", "CLASS-C1"),
+        (" class 10a ", "CLASS-10A"),
+        ("class_10_a", "CLASS-10A"),
+        ("10-A", "CLASS-10A"),
+        ("10.A", "CLASS-10A"),
+        ("10", "CLASS-10"),
+        ("10.0", "CLASS-10"),
+        ("XII", "CLASS-XII"),
+        ("Xii - b", "CLASS-XIIB"),
+        ("class blue", "CLASS-BLUE"),
+        ("１０Ａ", "CLASS-10A"),
+        ("9BLUE", "CLASS-9BLUE"),
+    ],
+)
+def test_classes_take_one_form(text, expected):
+    assert value_and_flag("class_id", text) == (expected, "")
+
+
+@pytest.mark.parametrize(
+    "text",
+    words("class | CLASS- | CLASS-CLASS | classclass | TBD | absent | room 12 | 10/A | 10A (new) | not known yet | ?")
+    + words("'; DROP TABLE x | 1234567 | ١٠ | 10ß | ıx | =cmd() | \\N")
+    + words("C" * 300),
+)
+def test_a_text_that_is_no_class_is_flagged(text):
+    assert value_and_flag("class_id", text) == (None, "class_id_invalid")
+
+
+@pytest.mark.parametrize(
+    "text, expected, flag",
+    [
+        *((text, 10, "") for text in ("10", "010", "10.0", " 10 ", "Grade 10", "grade-10", "CLASS 10", "10th", "１０")),
+        *((text, 1, "") for text in ("1", "1st", "grade1")),
+        ("999", 999, ""),
+        *((text, None, "grade_invalid") for text in ("0", "-3", "−3", "5.5", "1000", "X", "1e1", "tenth", "10A", "+5")),
+        *((text, None, "") for text in ("", None, "n/a")),
+    ],
+)
+def test_a_grade_is_a_positive_whole_number(text, expected, flag):
+    assert value_and_flag("grade", text) == (expected, flag)
+
+
+status = partial(said, "attendance", name="status", words=ATTENDANCE_STATUSES, required=True)
+
+
+@pytest.mark.parametrize(
+    "text, expected",
+    [(text, "PRESENT") for text in ("PRESENT", "present", " Present ", "p", "P")]
+    + [(text, "ABSENT") for text in ("Absent", "a")]
+    + [(text, "LATE") for text in ("late", "L")]
+    + [(text, "EXCUSED") for text in ("excused", "E")],
+)
+def test_a_register_says_one_of_four_words(text, expected):
+    assert status(text) == (expected, "{}", None)
+
+
+@pytest.mark.parametrize("text", ["here", "PP", "1", "yes", "présent", "absent with leave", "\\N", "x" * 300])
+def test_another_word_in_a_register_rejects_the_row(text):
+    assert status(text) == (None, "{}", "{status_unknown}")
+
+
+def test_a_register_accepts_the_words_that_the_configuration_names():
+    strict = Context(DROP, attendance_status=frozenset({"PRESENT", "ABSENT"}))
+    assert [status(text, strict)[2] for text in ("P", "absent")] == [None, None]
+    assert [status(text, strict)[2] for text in ("late", "E", "Excused")] == ["{status_unknown}"] * 3
+
+
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        ("17.5", "17.50"),
+        ("17", "17.00"),
+        ("0", "0.00"),
+        ("-0", "0.00"),
+        ("+5", "5.00"),
+        (".5", "0.50"),
+        ("1,250", "1250.00"),
+        ("1.005", "1.01"),
+        ("2.675", "2.68"),
+        ("0.1000000000000000055511151231257827", "0.10"),
+        ("999999999999.99", "999999999999.99"),
+    ],
+)
+def test_points_are_exact_decimals(text, expected):
+    assert said("points", text, name="score", required=True) == (Decimal(expected), "{}", None)
+
+
+@pytest.mark.parametrize(
+    "text, code",
+    [(text, "invalid") for text in words("twenty | 17/20 | 85% | 1e400 | 1e2 | inf | 0x10 | 1_000 | 5,5 | ₹5 | true")]
+    + [
+        ("[5]", "invalid"),
+        ("9" * 30, "invalid"),
+        ("999999999999.995", "invalid"),
+        ("12345678901234567890123", "invalid"),
+    ]
+    + [(text, "negative") for text in ("-1", "−1", "-0.001", "-1,250")]
+    + [(text, "missing") for text in ("", None, "NULL", "NaN", " - ")],
+)
+def test_what_is_no_number_of_points_rejects_the_row(text, code):
+    assert said("points", text, name="score", required=True) == (None, "{}", f"{{score_{code}}}")
+
+
+ASSESSED = {
+    "assessment_id": "ASM001",
+    "student_id": "STU001",
+    "subject": "Mathematics",
+    "score": "15",
+    "max_score": "20",
+    "assessment_date": "2024-02-01",
+    "created_at": "2024-02-01T12:00:00Z",
+}
+
+
+@pytest.mark.parametrize(
+    "score, most, reasons",
+    [
+        ("15", "20", None),
+        ("20", "20", None),
+        ("20.00", "20", None),
+        ("0", "0.01", None),
+        ("20.004", "20", None),
+        ("19.995", "20", None),
+        ("20.005", "20", "{score_above_maximum}"),
+        ("20.01", "20", "{score_above_maximum}"),
+        ("17", "1.7", "{score_above_maximum}"),
+        ("0", "0", "{max_score_not_positive}"),
+        ("5", "0", "{max_score_not_positive}"),
+        ("0", "0.004", "{max_score_not_positive}"),
+        ("-5", "0", "{score_negative,max_score_not_positive}"),
+        ("5", "-20", "{max_score_negative}"),
+        ("5", "", "{max_score_missing}"),
+        ("", "20", "{score_missing}"),
+        ("x", "20", "{score_invalid}"),
+        ("x", "y", "{score_invalid,max_score_invalid}"),
+        ("5", "NaN", "{max_score_missing}"),
+    ],
+)
+def test_a_score_lies_between_nothing_and_all_there_was_to_get(score, most, reasons):
+    (row,) = cleaned(ASSESSMENTS, ASSESSED | {"score": score, "max_score": most})
+    assert (row["flags"], row["reasons"]) == ("{}", reasons)
+
+
+def test_an_impossible_score_is_kept_to_be_looked_at_and_counted_once():
+    rows = [ASSESSED | {"score": "21"}, ASSESSED | {"max_score": "0"}, ASSESSED | {"score": "x"}, ASSESSED]
+    found = cleaned(ASSESSMENTS, *rows)
+    assert [(row["score"], row["max_score"]) for row in found] == [
+        (Decimal("21.00"), Decimal("20.00")), (Decimal("15.00"), Decimal("0.00")),
+        (None, Decimal("20.00")), (Decimal("15.00"), Decimal("20.00")),
+    ]  # fmt: skip
+    stats = clean(frame_of(ASSESSMENTS, rows), ASSESSMENTS, CONTEXT).stats
+    assert {row.column: (row.changed, row.flagged, row.rejected) for row in stats.itertuples() if row.rejected} == {
+        "score": (1, 0, 2), "max_score": (0, 0, 1),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "text, code",
+    [(text, "missing") for text in ("", None, "n/a")]
+    + [(text, "invalid") for text in ("2024-02-30", "yesterday", "2024-02-01+05:30")]
+    + [(text, "out_of_range") for text in ("2024-02-09", "1949-12-31")],
+)
+def test_a_register_without_a_day_is_rejected_an_assessment_without_one_is_not(text, code):
+    (row,) = cleaned(ATTENDANCE, ATTENDED | {"attendance_date": text})
+    assert (row["flags"], row["reasons"]) == ("{}", f"{{attendance_date_{code}}}")
+    (row,) = cleaned(ASSESSMENTS, ASSESSED | {"assessment_date": text})
+    assert (row["assessment_date"], row["flags"], row["reasons"]) == (None, f"{{assessment_date_{code}}}", None)
+
+
+ATTENDED = {
+    "attendance_id": "ATT001",
+    "student_id": "STU001",
+    "attendance_date": "2024-02-01",
+    "status": "PRESENT",
+    "created_at": "2024-02-01T09:00:00Z",
+}
+
+
+@pytest.mark.parametrize("text", ["2024-02-01T23:00:00-05:00", "2024-02-01T00:30:00+14:00", "2024-02-01 09:00:00Z"])
+def test_the_day_of_a_register_is_the_one_it_says_whatever_the_time_zone(text):
+    (row,) = cleaned(ATTENDANCE, ATTENDED | {"attendance_date": text})
+    assert (row["attendance_date"], row["reasons"]) == (dt.date(2024, 2, 1), None)
+
+
+def test_an_attendance_record_with_several_faults_names_them_all():
+    (row,) = cleaned(ATTENDANCE, dict.fromkeys(ATTENDED, "?"))
+    assert row["reasons"] == "{student_id_invalid,attendance_date_invalid,status_unknown}"
+    assert row["flags"] == "{created_at_invalid}"
+    (row,) = cleaned(ATTENDANCE, {})
+    assert row["reasons"] == "{attendance_id_missing,student_id_missing,attendance_date_missing,status_missing}"
+
+
+def test_a_roster_forgives_everything_but_the_student():
+    roster = {"student_id": "7", "student_name": "asha RAO", "class_id": "?", "grade_level": "0"}
+    (row,) = cleaned(STUDENTS, roster | {"enrollment_status": "enrolled", "updated_at": "x"})
+    assert (row["student_id"], row["student_name"], row["enrollment_status"]) == ("STU007", "Asha Rao", "ENROLLED")
+    assert row["flags"] == "{class_id_invalid,grade_level_invalid,enrollment_status_unknown,updated_at_invalid}"
+    (row,) = cleaned(STUDENTS, {"student_id": "7"})
+    assert (row["flags"], row["reasons"]) == ("{class_id_missing,enrollment_status_missing}", None)
+
+
 @pytest.mark.parametrize(
     "text, expected",
     [
@@ -677,6 +900,17 @@ def test_two_hard_problems_are_both_named():
         ("aliases", "", 0),
         ("phone", "+91-9876543210", 0),
         ("phone", "9876543210", 1),
+        ("class_id", "CLASS-10A", 0),
+        ("class_id", "10A", 1),
+        ("class_id", "?", 1),
+        ("grade", "10", 0),
+        ("grade", "10.0", 0),
+        ("grade", "Grade 10", 1),
+        ("points", "17.5", 0),
+        ("points", "17.50", 0),
+        ("points", "1,250", 1),
+        ("points", "1.005", 1),
+        ("points", "-1", 1),
     ],
 )
 def test_a_change_is_a_value_that_says_something_else(rule, text, changed):
@@ -789,6 +1023,14 @@ def test_a_record_that_cannot_be_repaired_is_rejected_and_says_nothing_else(reco
     assert set(row.values()) == {None}
 
 
+def test_a_json_record_is_never_read_as_delimited_text():
+    record = "ASM001,STU001,Maths,5,1,000,2024-02-01,2024-02-01T12:00:00Z"
+    assert repaired(ASSESSMENTS, record)["max_score"] == Decimal("1000.00")
+    row = repaired(ASSESSMENTS, record, delimiter="")
+    assert (row.pop("flags"), row.pop("reasons"), row.pop("_line")) == ("{}", "{record_unreadable}", 2)
+    assert set(row.values()) == {None}
+
+
 def test_an_id_never_swallows_the_delimiter():
     record = "evt-1,STU001,CRS001,login,2024-02-01T10:00:00Z,60,85,5,MOD001,15.5"
     assert repaired(STUDENT_PROGRESS, record)["reasons"] == "{field_count}"
@@ -809,6 +1051,7 @@ MESS = (
         + words(
             "in-progress | weird | true | no | a, b,,a | =cmd() | '; DROP TABLE x; -- | \\N | İß | राम | ABC | stu1"
         )
+        + words("CLASS-10A | class 10a | 10-A | CLASS-C | 10.0 | Grade 10 | 10th | 0 | P | late | 20 | 17.5 | -0")
     )
     | st.text(max_size=12)
     | st.from_regex(r"[0-9]{1,3}[.,]?[0-9]{0,3}", fullmatch=True)
@@ -876,6 +1119,7 @@ def test_every_type_is_the_contracts_whatever_the_content(dataset):
         "date": pa.date32(),
         "boolean": pa.bool_(),
         "bigint": pa.int64(),
+        "integer": pa.int32(),
     }
     kinds |= {"numeric(5,2)": pa.decimal128(5, 2), "numeric(14,2)": pa.decimal128(14, 2)}
     kinds |= {"timestamp with time zone": pa.timestamp("us", tz="UTC")}

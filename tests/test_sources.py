@@ -111,6 +111,17 @@ def test_quoted_newlines_keep_line_numbers_physical(tmp_path):
     assert records(rows) == {8: "3,c,d"}
 
 
+@pytest.mark.parametrize(
+    "header", ["petId,petName,born,ownerCity", "PetID,NAME,Born,OwnerCITY", "PET_ID,PetName,BORN,Owner city"]
+)
+def test_names_are_found_in_camel_case_too(tmp_path, header):
+    source, rows = read(write(tmp_path, f"{header}\n1,2,3,4\n"))
+    assert source.fields == PETS.column_names
+    assert values(rows) == [("1", "2", "3", "4")]
+    pet = dict(zip(header.split(","), "1234", strict=True))
+    assert values(read(write(tmp_path, json.dumps([pet]), "pets.json"))[1]) == [("1", "2", "3", "4")]
+
+
 def test_a_header_may_span_lines_and_follow_blank_ones(tmp_path):
     _, rows = read(write(tmp_path, '\n \n"pet\nid",name,born,owner_city\n1,2,3,4\n'))
     assert lines(rows) == [5]
@@ -487,6 +498,41 @@ def test_json_nested_without_end_is_no_traceback(tmp_path):
     deep = '{"a":' * 700 + "1" + "}" * 700
     _, rows = read(write(tmp_path, f"{json.dumps(PET)}\n{deep}\n", "pets.jsonl"))
     assert lines(rows) == [1, 2]
+    assert records(rows) == {2: deep}
+
+
+@pytest.mark.parametrize("block_bytes", [7, 4_000_000])
+@pytest.mark.parametrize("depth", [48, 51, 700, 10_000])
+@pytest.mark.parametrize("deep", ['{"]\\\\": "[", "a":', '["\\"{", '])
+def test_an_element_nested_too_deeply_is_kept_as_a_record_and_the_others_are_read(tmp_path, deep, depth, block_bytes):
+    close = "}" if deep.startswith("{") else "]"
+    bad = '{"x": ' + deep * depth + "1" + close * depth + "}"
+    text = f"[{json.dumps(PET)}, {bad}, {json.dumps(PET)}]"
+    _, rows = read(write(tmp_path, text, "pets.json"), block_bytes=max(block_bytes, len(text) // 20))
+    assert lines(rows) == [1, 2, 3]
+    assert records(rows) == ({2: bad} if depth > 50 else {})
+    assert rows[2]["pet_id"] == "007"
+
+
+def test_an_object_with_thousands_of_keys_is_refused_at_once(tmp_path):
+    for keys in ({str(n): n for n in range(100_000)}, {"o": {str(n): n for n in range(3000)}}):
+        error = refused(write(tmp_path, json.dumps([PET, {**PET, **keys}]), "pets.json"))
+        assert (error.reason, error.line) == ("too_many_columns", None)
+        assert "element 2: 10" in str(error) or "element 2: 3004 keys; at most 2000 are read" in str(error)
+    spread = [{**PET, f"k{n}": n} for n in range(2500)]
+    error = refused(write(tmp_path, "\n".join(map(json.dumps, spread)), "pets.jsonl"))
+    assert (error.reason, error.line) == ("too_many_columns", 1997)
+    assert "more than 2000 different keys" in str(error)
+
+
+@pytest.mark.parametrize("name", ["pets.csv", "pets.jsonl"])
+def test_a_name_repeated_two_thousand_times_stops_nothing(tmp_path, name):
+    header = HEADER.strip() + ",x" * 1990 + "\n"
+    text = header if name.endswith("csv") else json.dumps(PET)[:-1] + ', "x": 1' * 1990 + "}\n"
+    source, _ = read(write(tmp_path, text, name))
+    assert len(source.extra) == (1990 if name.endswith("csv") else 1)
+    if name.endswith("csv"):
+        assert source.header[-1] == "x (1990)"
 
 
 def test_a_json_column_that_no_record_has_is_missing(tmp_path):
@@ -501,7 +547,27 @@ def test_a_json_column_that_no_record_has_is_missing(tmp_path):
     "keys", ['"name": 1, "pet_name": 2', '"name": 1, "name": 2', '"owner_city": 1, "owner": {"city": 2}']
 )
 def test_two_json_keys_of_one_meaning_are_refused(tmp_path, keys):
-    assert refused(write(tmp_path, "[{" + keys + "}]", "pets.json")).reason == "repeated_column"
+    error = refused(write(tmp_path, f"[{json.dumps(PET)},\n {{{keys}}}]", "pets.json"))
+    assert error.reason == "repeated_column"
+    assert str(error).startswith("pets.json: element 2: keys ")
+
+
+@pytest.mark.parametrize("text", ["x", '{"pets": [{"pet_id": 1}]}', '{\n"pet_id": 1\n}', "{}", "null"])
+def test_json_in_another_shape_is_told_which_one_is_read(tmp_path, text):
+    said = str(refused(write(tmp_path, text, "pets.json")))
+    assert "array" in said and ("one a line" in said or "object a line" in said)
+
+
+@pytest.mark.parametrize("name", ["pets.json", "pets.json.gz", "pets.jsonl", "pets.jsonl.gz"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+def test_json_is_the_same_in_every_encoding(tmp_path, name, encoding):
+    pet = json.dumps({**PET, "owner": {"city": "Orléans"}}, ensure_ascii=False)
+    text = f"{pet}\r\n{pet}\r\n" if "jsonl" in name else f"[{pet},\r\n{pet}]"
+    content = gzip.compress(text.encode(encoding)) if name.endswith("gz") else text.encode(encoding)
+    source, rows = read(write(tmp_path, content, name), encoding="cp1252")
+    assert values(rows) == [("007", None, "true", "Orléans")] * 2
+    assert source.encoding == encoding.removesuffix("-sig")
+    assert source.delimiter == ""
 
 
 # -- one truth, however it is cut -------------------------------------------------------------------------------------

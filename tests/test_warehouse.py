@@ -1,6 +1,6 @@
 """Small files in, one table out, as CSV files that a teacher could check by hand.
 
-    cases/<table>/<case>/in/<date>/<dataset>.csv   what arrives
+    cases/<table>/<case>/in/<date>/<dataset>.csv   what arrives (assessments: .json or .jsonl)
     cases/<table>/<case>/expected.csv              of every row that should come out the columns that matter
     cases/<table>/<case>/settings.csv              key,value: environment of the run, if it needs one
 
@@ -23,7 +23,13 @@ CASES = Path(__file__).parent / "cases"
 # table -> a query that says the same without surrogate keys: ids for keys, the day for a date key (none for day 0),
 # instants in UTC. The joins are inner where the key is mandatory, so a dangling one would lose the row.
 VIEWS = {
+    "dim_classes": "select * from warehouse.dim_classes",
     "dim_students": "select * from warehouse.dim_students",
+    "dim_students_history": """
+        select s.student_id, h.*
+        from warehouse.dim_students_history as h
+        inner join warehouse.dim_students as s using (student_key)
+    """,
     "dim_courses": """
         select c.*, i.instructor_name from warehouse.dim_courses as c
         left join warehouse.dim_instructors as i using (instructor_key)
@@ -64,8 +70,29 @@ VIEWS = {
         inner join warehouse.dim_date as created on f.created_date_key = created.date_key
         inner join warehouse.dim_date as resolved on f.resolved_date_key = resolved.date_key
     """,
+    "fact_attendance": """
+        select f.attendance_id, s.student_id, d.date, f.attendance_date, f.status, f.is_present
+        from warehouse.fact_attendance as f
+        inner join warehouse.dim_students as s using (student_key)
+        inner join warehouse.dim_date as d using (date_key)
+    """,
+    "fact_assessments": """
+        select
+            f.assessment_id, s.student_id, d.date, f.assessment_date, f.subject,
+            f.score, f.max_score, f.score_percentage
+        from warehouse.fact_assessments as f
+        inner join warehouse.dim_students as s using (student_key)
+        inner join warehouse.dim_date as d using (date_key)
+    """,
     "as_of": "select * from analytics.as_of",
     "review_queue": "select * from analytics.review_queue",
+    "class_daily_performance": "select * from analytics.class_daily_performance",
+    "student_performance_summary": "select * from analytics.student_performance_summary",
+    "class_statistics": "select * from analytics.class_statistics",
+    "daily_dashboard": "select * from analytics.daily_dashboard",
+    "student_360": "select * from analytics.student_360",
+    "course_performance": "select * from analytics.course_performance",
+    "data_quality": "select * from analytics.data_quality",
 }
 
 
@@ -101,7 +128,7 @@ def test_every_table_that_a_query_makes_has_a_case():
 
 def test_every_file_below_cases_is_a_part_of_a_case():
     known = {CASES / case / name for case in found_cases() for name in ("expected.csv", "settings.csv")}
-    inputs = {path for case in found_cases() for path in (CASES / case / "in").rglob("*.csv")}
+    inputs = {path for case in found_cases() for path in (CASES / case / "in").rglob("*")}
     assert {path for path in CASES.rglob("*") if path.is_file()} - known - inputs == set()
 
 

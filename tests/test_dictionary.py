@@ -1,0 +1,185 @@
+"""The data dictionary says what the code says, of every column, whatever the database holds."""
+
+from __future__ import annotations
+
+import ast
+import re
+from itertools import combinations, pairwise
+from xml.etree import ElementTree
+
+import pytest
+
+from pipeline.audit import graph
+from pipeline.config import PROJECT
+from pipeline.contracts import DATASETS
+from pipeline.dictionary.catalogue import Catalogue
+from pipeline.dictionary.lineage import COLOURS, grain, head, laid_out, picture, reads, sources
+from pipeline.dictionary.pages import PAGE, PICTURE, RECORD_CODES, codes, pages, record_codes
+
+STALE = "docs/{} is out of date: run `make docs` and commit what it wrote"
+
+
+@pytest.fixture
+def catalogue(house):
+    with house.database.transaction() as db:
+        return Catalogue(db)
+
+
+def written(house) -> dict[str, str]:
+    with house.database.transaction() as db:
+        return pages(db)
+
+
+# --- the committed pages --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [PAGE, PICTURE])
+def test_the_committed_pages_are_those_that_the_code_writes(house, name):
+    committed = PROJECT / "docs" / name
+    assert committed.is_file() and committed.read_text() == written(house)[name], STALE.format(name)
+
+
+def test_the_pages_do_not_depend_on_what_the_database_holds(house):
+    before = written(house)
+    house.rows("2024-02-08/students_enrollment.csv", "students_enrollment", {})
+    house.rows("2024-02-08/course_catalog.csv", "course_catalog", {})
+    house.run()
+    house.query("create table analytics.mine (something int); create view warehouse.mine as select 1 as one")
+    assert written(house) == before
+
+
+def test_writing_the_pages_leaves_the_schemas_of_older_code_as_they_were(house):
+    expected = written(house)
+    house.query("update etl.schemas set digest = 'older' where schema = 'analytics'")
+    house.query("alter table analytics.as_of drop column source")
+    assert written(house) == expected
+    assert house.one("select digest from etl.schemas where schema = 'analytics'") == "older"
+
+
+def test_the_verb_writes_both_pages(house, tmp_path, capsys):
+    assert house.do("dictionary", "--to", str(tmp_path / "docs")) == 0
+    assert {path.name for path in (tmp_path / "docs").iterdir()} == {PAGE, PICTURE}
+    assert f"{PAGE}\n" in capsys.readouterr().out
+
+
+# --- what they say --------------------------------------------------------------------------------------------------
+
+
+def test_every_column_of_every_table_is_described(catalogue):
+    silent = [
+        f"{name}.{column}"
+        for name, relation in catalogue.relations.items()
+        for column in relation.fields
+        if not catalogue.describe(name, column)
+    ]
+    assert silent == [], "comment on them in init_db/"
+
+
+def test_every_table_of_the_database_is_in_the_dictionary(house, catalogue):
+    tables = house.query(
+        """
+        select format('%%s.%%s', nspname, relname) from pg_class inner join pg_namespace as n on n.oid = relnamespace
+        where nspname = any(%s) and relkind in ('r', 'v')
+        """,
+        ["raw", "etl", "staging", "warehouse", "analytics"],
+    )
+    assert {name for (name,) in tables} == set(catalogue.relations)
+
+
+def test_every_foreign_key_is_in_the_dictionary(house, catalogue):
+    (set_aside,) = house.query("select count(*) from etl.foreign_keys")[0]
+    derived = ("staging", "warehouse", "analytics")
+    named = [
+        shape for found in catalogue.relations.values() if found.schema in derived for shape in found.fields.values()
+    ]
+    assert sum(1 for shape in named if shape.refers) == set_aside > 0
+
+
+def test_a_column_without_a_comment_means_what_it_is_made_from(catalogue):
+    assert catalogue.describe("warehouse.fact_student_progress", "score") == "percent, 0 to 100"
+    assert catalogue.describe("warehouse.dim_students_history", "email") == "lower case; null when missing or invalid"
+    assert catalogue.describe("warehouse.dim_courses", "course_key") == "surrogate key: `warehouse.key(course_id)`"
+
+
+def test_every_link_within_the_dictionary_leads_somewhere(house):
+    page = written(house)[PAGE]
+    headings = re.findall(r"^#+ (.*)$", page, re.M)
+    anchors = [re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings]
+    assert len(set(anchors)) == len(anchors)
+    assert set(re.findall(r"\]\(#(.*?)\)", page)) <= set(anchors)
+    files = set(re.findall(r"\]\((?!#)(.*?)\)", page))
+    assert [file for file in files if not (PROJECT / "docs" / file).exists()] == []
+
+
+def test_every_row_of_a_table_has_as_many_cells_as_its_header(house):
+    for one, other in pairwise(written(house)[PAGE].splitlines()):
+        if one.startswith("|") and other.startswith("|"):
+            assert len(re.findall(r"(?<!\\)\|", one)) == len(re.findall(r"(?<!\\)\|", other)), other
+
+
+def test_the_dictionary_names_every_code_that_a_rule_can_give():
+    named = {code for found in DATASETS.values() for column in found.columns for both in codes(column) for code in both}
+    rules = (PROJECT / "pipeline/rules.py").read_text()
+    suffixes = {f"_{suffix}" for suffix in re.findall(r"flag_prefix\}_(\w+)", rules)} | {"_invalid"}
+    assert {suffix for suffix in suffixes if not any(code.endswith(suffix) for code in named)} == set()
+
+
+def test_the_dictionary_names_every_code_that_a_whole_record_can_get():
+    functions = {"clean", "_record_part", "_mark_contradictions", "_mark_impossible_scores"}
+    tree = ast.parse((PROJECT / "pipeline/rules.py").read_text())
+    bodies = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name in functions]
+    words = {node.value for body in bodies for node in ast.walk(body) if isinstance(node, ast.Constant)}
+    written = {word for word in words if isinstance(word, str) and re.fullmatch("[a-z]+(_[a-z]+)+", word)}
+    assert len(bodies) == len(functions)
+    assert written - {"max_score"} == set(RECORD_CODES)  # a column
+
+
+def test_the_dictionary_names_every_code_that_the_sample_shows(house, monkeypatch):
+    monkeypatch.setenv("EDUFLOW_DATA_DIR", str(PROJECT / "data"))
+    house.run("Clean")
+    known = {
+        dataset.name: {code for column in dataset.columns for both in codes(column) for code in both}
+        | {code for code, _, _ in record_codes(dataset)}
+        for dataset in DATASETS.values()
+    }
+    for dataset in DATASETS.values():
+        flags = {flag for (flag,) in house.query(f"select distinct unnest(flags) from staging.{dataset.table}")}
+        rejected = "select distinct unnest(reasons) from etl.rejects where outcome = 'rejected' and dataset = %s"
+        reasons = {reason for (reason,) in house.query(rejected, dataset.name)}
+        assert flags | reasons <= known[dataset.name]
+
+
+def test_a_query_is_read_for_what_it_reads():
+    found = {step.target: reads(step) for step in graph()}
+    assert found["warehouse.dim_courses"] == ["staging.stg_courses", "staging.snapshot_ends", "staging.stg_progress"]
+    assert found["staging.stg_enrollments"] == ["raw.students_enrollment", "staging.stg_cities"]
+    assert found["warehouse.dim_date"] == []
+    sql = "-- one row per student: each once. key: student_id\n-- reads: nothing\nselect 1 -- not this\n"
+    assert grain(sql) == "one row per student: each once"
+    assert head(sql) == "one row per student: each once. key: student_id reads: nothing"
+
+
+# --- the picture ----------------------------------------------------------------------------------------------------
+
+
+def test_every_target_is_in_the_picture():
+    labels = [element.text for element in ElementTree.fromstring(picture()).iter() if element.text]
+    for target in {*sources(), *(step.target for step in graph())}:
+        assert {target, target.split(".")[-1], target.split("/")[-1]} & set(labels), target
+
+
+def test_no_box_or_passing_line_covers_another_and_every_label_fits_its_box():
+    layout = laid_out()
+    for number, column in enumerate(layout.columns):
+        spans = sorted(
+            (layout.middle[place] - layout.height(place) / 2, layout.middle[place] + layout.height(place) / 2)
+            for place in column
+        )
+        assert all(above[1] <= below[0] for above, below in pairwise(spans))
+        labels = [layout.boxes[place].label for place in column if place in layout.boxes]
+        assert max(map(len, labels)) * 11.5 * 0.61 + 14 <= layout.width(number)  # the widest of common monospace fonts
+
+
+def test_every_family_of_sources_has_a_colour_of_its_own():
+    families = {dataset.key for dataset in DATASETS.values()}
+    assert len(families) <= len(COLOURS) and all(one != other for one, other in combinations(COLOURS, 2))
