@@ -54,6 +54,14 @@ DAMAGE = [
         "check_warehouse_counts",
         "update etl.targets set rows = 7 where target = 'warehouse.fact_attendance'",
     ),
+    (
+        "warehouse",
+        "check_warehouse_not_null",
+        """
+        alter table warehouse.fact_attendance alter status drop not null;
+        update warehouse.fact_attendance set status = null
+        """,
+    ),
     ("warehouse", "check_warehouse_totals", "update warehouse.fact_course_progress set events = events + 1"),
     ("warehouse", "check_warehouse_history", "update warehouse.dim_students_history set is_active = false"),
     ("warehouse", "check_warehouse_history", "delete from warehouse.dim_students_history"),
