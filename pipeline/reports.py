@@ -191,7 +191,7 @@ def rebuilt(db: Connection, run: str) -> list[dict[str, Any]]:
 
 def summary(db: Connection, state: State) -> dict[str, Any]:
     as_of = db.execute(text("select as_of, source from analytics.as_of")).one_or_none()
-    landed = {drop.dataset for drop in state.drops}
+    landed = {drop.dataset for drop in state.drops if drop.status != "retracted"}
     return {
         "run_id": run_id(),
         "as_of": as_of.as_of if as_of else None,

@@ -199,6 +199,7 @@ MIDDLE = {
     "course_catalog": [{"course_id": "CRS002", "instructor_name": "Dr. New"}],
     "support_tickets": [{"status": "Resolved", "resolved_date": "2024-02-05"}],
     "attendance": [{"status": "ABSENT"}, {"attendance_id": "att-002", "student_id": "STU002"}],
+    "city_master": [{"city_name": "Mumbai", "state_name": "Maharashtra", "common_misspellings": "Bombay"}],
     "assessments": [{"score": "1"}, {"assessment_id": "asm-002", "subject": "History"}],
 }
 

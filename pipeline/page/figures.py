@@ -201,7 +201,7 @@ def facts(db: Connection, state: State) -> Facts:
     """Everything the page shows."""
     # not by drop id, which depends on the order of arrival
     waiting = sorted(unsettled(state.drops), key=lambda drop: (drop.drop_date, drop.dataset, drop.path))
-    landed = {drop.dataset for drop in state.drops}
+    landed = {drop.dataset for drop in state.drops if drop.status != "retracted"}
     classes = _rows(db, CLASS_LIST, most=CLASSES)
     class_count = classes[0]["classes"] if classes else 0
     classes = classes if class_count <= CLASSES else classes[:CLASSES_OF_MANY]
