@@ -17,7 +17,6 @@ import psycopg2
 from sqlalchemy import text
 
 from pipeline.config import PROJECT, ConfigError, Settings, settings
-from pipeline.contracts import DATASETS
 from pipeline.step import UserError, begin_run, ledger, log, look, note_run, run_id
 from targets.database import DatabaseError, raw_cursor
 
@@ -151,6 +150,7 @@ def _show_progress() -> None:
 
 
 def _finish(options: Settings, code: int, seconds: float) -> None:
+    from pipeline.drops import datasets_without_a_file
     from pipeline.reports import ACCOUNT, balance, rebuilt, table_rows
 
     with ledger(options) as db:
@@ -165,7 +165,7 @@ def _finish(options: Settings, code: int, seconds: float) -> None:
         return
     for path, why in state.scan.unmatched:
         print(f"no drop: {path!r}: {why}")
-    if missing := [name for name in DATASETS if not state.drops_of(name)]:
+    if missing := datasets_without_a_file(state.drops):
         print(f"no file yet for: {', '.join(missing)}")
     print("\nBalance per drop: read = current + superseded + duplicate + rejected")
     print_table(drops, [name for name in ACCOUNT if name not in ("path", "open_rejects")])

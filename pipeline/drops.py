@@ -243,6 +243,12 @@ def unsettled(drops: Iterable[Drop]) -> list[Drop]:
     ]
 
 
+def datasets_without_a_file(drops: Iterable[Drop]) -> list[str]:
+    """Datasets of which nothing came yet; a retracted drop is as if it had never come."""
+    came = {drop.dataset for drop in drops if drop.status != "retracted"}
+    return [name for name in DATASETS if name not in came]
+
+
 def read_drops(db: Connection) -> list[Drop]:
     """All drops, in the order in which their rows count: (drop_date, drop_id)."""
     query = """

@@ -13,8 +13,7 @@ import luigi
 from luigi.util import requires
 from sqlalchemy import Connection, text
 
-from pipeline.contracts import DATASETS
-from pipeline.drops import Drop, shown, unsettled
+from pipeline.drops import Drop, datasets_without_a_file, shown, unsettled
 from pipeline.ingest import RAW, Ingest
 from pipeline.marts import MARTS, CheckAnalytics
 from pipeline.staging import STAGED, Clean
@@ -191,7 +190,6 @@ def rebuilt(db: Connection, run: str) -> list[dict[str, Any]]:
 
 def summary(db: Connection, state: State) -> dict[str, Any]:
     as_of = db.execute(text("select as_of, source from analytics.as_of")).one_or_none()
-    landed = {drop.dataset for drop in state.drops if drop.status != "retracted"}
     return {
         "run_id": run_id(),
         "as_of": as_of.as_of if as_of else None,
@@ -200,7 +198,7 @@ def summary(db: Connection, state: State) -> dict[str, Any]:
         "drops": [{**drop, "path": shown(drop["path"])} for drop in balance(db)],
         "waiting": [{"drop_id": d.drop_id, "status": d.status, "reason": d.reason} for d in unsettled(state.drops)],
         "tables": table_rows(db),
-        "datasets_without_a_file": [name for name in DATASETS if name not in landed],
+        "datasets_without_a_file": datasets_without_a_file(state.drops),
         "files_that_are_no_drop": [{"path": shown(path), "why": why} for path, why in state.scan.unmatched],
         "flags": flags(db),
         "review_queue": {

@@ -122,6 +122,7 @@ class Cleaning:
         self.db, self.dataset, self.drops, self.accepted, self.number = db, dataset, drops, accepted, build
         self.stats: Stats = Counter()
         self.profiles = {drop.drop_id: Profile() for drop in drops}
+        self.keys: dict[int, set[str]] = {}  # by drop, of the snapshots compared
         self.target = f"staging.{dataset.table}"
         self.key = dataset.key
         self.content = [name for name in dataset.staged_names if name != self.key] + ["flags"]
@@ -281,16 +282,21 @@ class Cleaning:
         return said
 
     def _keys(self, drops: list[Drop], options: Settings) -> set[str]:
-        """The keys that these drops name: as cleaned just now, or cleaned again from raw."""
-        new = [drop for drop in drops if drop.drop_id in self.drop_ids]
-        query = text(f"select {self.key} from cleaned where _drop_id = any(:drops)")
-        keys = set(self.db.execute(query, {"drops": [drop.drop_id for drop in new]}).scalars())
-        old = [drop for drop in drops if drop not in new]
-        known = contexts(self.db, self.dataset, options, old)
-        for drop in old:
-            for frame in read_raw(self.db, self.dataset, drop.drop_id, options.chunk_rows):
-                rows = clean(frame[["_line", self.key, "_record"]], self.dataset, known[drop.drop_id]).rows
-                keys |= set(rows[self.key].dropna())
+        """The keys that these drops name, each asked once: as cleaned just now, or cleaned again from raw."""
+        for drop in drops:
+            if drop.drop_id not in self.keys:
+                self.keys[drop.drop_id] = self._keys_of(drop, options)
+        return set().union(*(self.keys[drop.drop_id] for drop in drops))
+
+    def _keys_of(self, drop: Drop, options: Settings) -> set[str]:
+        if drop.drop_id in self.drop_ids:
+            query = text(f"select {self.key} from cleaned where _drop_id = :drop")
+            return set(self.db.execute(query, {"drop": drop.drop_id}).scalars())
+        context = contexts(self.db, self.dataset, options, [drop])[drop.drop_id]
+        keys: set[str] = set()
+        for frame in read_raw(self.db, self.dataset, drop.drop_id, options.chunk_rows):
+            rows = clean(frame[["_line", self.key, "_record"]], self.dataset, context).rows
+            keys |= set(rows[self.key].dropna())
         return keys
 
     def _write_profiles(self) -> None:

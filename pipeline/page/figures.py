@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from pipeline.contracts import DATASETS
-from pipeline.drops import shown, unsettled
+from pipeline.drops import datasets_without_a_file, shown, unsettled
 from pipeline.page.html import ATTENDANCE, AWAY, SCORE, Facts, Row
 from pipeline.step import State
 
@@ -201,7 +201,6 @@ def facts(db: Connection, state: State) -> Facts:
     """Everything the page shows."""
     # not by drop id, which depends on the order of arrival
     waiting = sorted(unsettled(state.drops), key=lambda drop: (drop.drop_date, drop.dataset, drop.path))
-    landed = {drop.dataset for drop in state.drops if drop.status != "retracted"}
     classes = _rows(db, CLASS_LIST, most=CLASSES)
     class_count = classes[0]["classes"] if classes else 0
     classes = classes if class_count <= CLASSES else classes[:CLASSES_OF_MANY]
@@ -216,7 +215,7 @@ def facts(db: Connection, state: State) -> Facts:
         school=_rows(db, SCHOOL)[0],
         waiting=[{**vars(drop), "reason": shown(drop.reason or "")} for drop in waiting],
         no_drops=[(shown(path), why) for path, why in state.scan.unmatched[:LISTED]],
-        missing=[name for name in DATASETS if name not in landed],
+        missing=datasets_without_a_file(state.drops),
         needing=_rows(db, NEEDING_FIRST, most=LISTED, **LIMITS),
         needing_counts=_rows(db, NEEDING_COUNTS, **LIMITS)[0],
         classes=classes,
