@@ -16,13 +16,13 @@ from typing import Any, Generic, Literal, Protocol, TypeVar
 PROMPTS = Path(__file__).parent / "prompts"
 
 Record = TypeVar("Record")
-Opinion = TypeVar("Opinion")
+Opinion = TypeVar("Opinion", covariant=True)
 # Takes out of a text what identifies a person; `agents.mask` makes one.
 Masker = Callable[[str], str]
 
 
 class Unusable(ValueError):
-    """A model's answer to one record that can't be taken. Its text is a short reason code, never a part of the answer."""
+    """A model's answer to one record that can't be taken. Its text is a short reason code, no part of the answer."""
 
 
 @dataclass(frozen=True)
@@ -57,13 +57,13 @@ class Agent(Protocol[Record, Opinion]):
         ...
 
     def accept(self, record: Record, answer: dict[str, Any]) -> Opinion:
-        """The opinion that a model's answer makes. Raises Unusable when it does not fit the vocabulary or the record."""
+        """The opinion that a model's answer makes. Raises Unusable when it fits neither vocabulary nor record."""
         ...
 
 
 @dataclass(frozen=True)
 class Verdict(Generic[Opinion]):
-    """An opinion and where it is from. reason: why it is the rules' (`llm_off`, `no_key`, `timeout`, ...); "" for llm."""
+    """An opinion and where it is from. reason: why it is the rules' (`llm_off`, `timeout`, ...); "" for llm."""
 
     opinion: Opinion
     source: Literal["rules", "llm"]

@@ -29,6 +29,7 @@ create table staging.stg_enrollments (
     _build bigint not null
 );
 create index on staging.stg_enrollments (_build) where _build > 1;
+create index on staging.stg_enrollments (program_id);
 create index on staging.stg_enrollments (student_id) where flags <> '{}';
 comment on table staging.stg_enrollments is 'one enrolled student: the newest accepted record of students_enrollment';
 comment on column staging.stg_enrollments.student_id is 'letters, then at least three digits';

@@ -157,7 +157,7 @@ def _finish(options: Settings, code: int, seconds: float) -> None:
         built = rebuilt(db, run_id())
         if code == 0 and built:
             note_run(db, "ok")
-        drops = balance(db) if _exists(db, "staging.open_rejects") else []
+        drops = balance(db)
         tables = table_rows(db)
         state = look(db, options)
     if code == 0 and not built:
@@ -223,12 +223,12 @@ EMPTY_CELLS = text("""
 
 def account(arguments: argparse.Namespace, options: Settings) -> int:
     from pipeline.drops import shown
-    from pipeline.reports import ACCOUNT, balance
+    from pipeline.reports import ACCOUNT, balance_with_rejects
 
     with ledger(options) as db:
         if not _exists(db, "staging.open_rejects"):
             raise UserError("Nothing is accounted for yet: python -m pipeline run")
-        drops = balance(db)
+        drops = balance_with_rejects(db)
         if arguments.drop is None:
             print_table(drops, ACCOUNT)
             return 0

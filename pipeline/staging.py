@@ -39,6 +39,7 @@ class Staged(Step):
 
     dataset: ClassVar[Dataset]
     recipe = ("pipeline/rules.py", "pipeline/staging.py")
+    lands = True
 
     def own_parts(self, state: State) -> Parts:
         references = {f"reference:{name}": _reference_digest(state, name) for name in self.dataset.reference}

@@ -207,11 +207,23 @@ def glance() -> State:
 def _unless_nothing_changed(db: Connection, options: Settings) -> State:
     """The state last seen, if no transaction has committed since: most glances follow each other at once."""
     snapshot = str(db.execute(text("select pg_current_snapshot()")).scalar())
-    if _Process.glanced and _Process.glanced[0] == snapshot and _Process.glanced[1].settings == options:
-        return _Process.glanced[1]
+    before = _Process.glanced[1] if _Process.glanced and _Process.glanced[1].settings == options else None
+    if before and _Process.glanced and _Process.glanced[0] == snapshot:
+        return before
     state = look(db, options)
+    if before and (before.drops, before.known) == (state.drops, state.known) and before.scan is state.scan:
+        state.parts = before.parts  # computed from nothing else that can change in a run
     _Process.glanced = (snapshot, state)
     return state
+
+
+def _snapshot_after(db: Connection, before: str) -> str | None:
+    """The snapshot that will be current once this transaction commits, if it is the only one since snapshot `before`.
+
+    Snapshots read `xmin:xmax:in progress`. Alone, ours took the number that was next then, and leaves the one after it.
+    """
+    ours = int(db.execute(text("select pg_current_xact_id()::text")).scalar_one())
+    return f"{ours + 1}:{ours + 1}:" if before == f"{ours}:{ours}:" else None
 
 
 class Progress:
@@ -264,7 +276,7 @@ class Step(luigi.Task):
     recipe: ClassVar[tuple[str, ...]] = ()
     options: ClassVar[tuple[str, ...]] = ()
     dataset: ClassVar[Dataset | None] = None
-    lands: ClassVar[bool] = False  # whether it changes the ledger's drops, and so its own parts
+    lands: ClassVar[bool] = False  # whether it changes the ledger's drops
     gates: ClassVar[bool] = False  # whether others only wait for it: their targets are not made from it
 
     def build(self, build: Build) -> Built:
@@ -280,7 +292,15 @@ class Step(luigi.Task):
 
     @functools.cached_property
     def _steps(self) -> list[Step]:
-        return [task for task in luigi.task.flatten(self.requires()) if isinstance(task, Step)]
+        return [task for task in self.deps() if isinstance(task, Step)]
+
+    def deps(self) -> list[luigi.Task]:
+        return self._deps
+
+    @functools.cached_property
+    def _deps(self) -> list[luigi.Task]:
+        """Luigi makes them anew each time it asks, thousands of times in a run."""
+        return super().deps()
 
     def own_parts(self, state: State) -> Parts:
         parts = {f"recipe:{path}": digests.source_digest(PROJECT / path) for path in self.recipes()}
@@ -348,6 +368,7 @@ class Step(luigi.Task):
                 return False
             why, record = self.why(state), state.record(self.target)
             built = self._build(db, state, record)
+            before = _Process.glanced[0] if _Process.glanced else ""
             if self.lands:
                 state = look(db, options)
             record = replace(
@@ -360,10 +381,15 @@ class Step(luigi.Task):
                 changed=built.changed,
                 build=record.build + 1,
                 full_build=record.build + 1 if built.removed else record.full_build,
+                present=True,
             )
             seconds = time.perf_counter() - started
             note_run(db)
             write_record(db, record, seconds=seconds, run_id=run_id(), why=why)
+            after = _snapshot_after(db, before)
+        if after:
+            # What the next glance would read, without reading it.
+            _Process.glanced = after, replace(state, records={**state.records, self.target: record})
         detail = f", {built.note}" if built.note else ""
         log.info(
             "%-36s %10s rows %10s changed %7.2f s  (%s%s)",

@@ -3,6 +3,7 @@ where they would have been cut had it come in time."""
 
 from __future__ import annotations
 
+import psycopg2
 import pytest
 from conftest import csv_text
 from test_staging import emptied, load
@@ -123,3 +124,27 @@ def test_a_drop_that_is_cleaned_otherwise_now_leaves_no_span_behind(house):
     assert [row[1:] for row in house.query(SPANS) if row[0] == "STU006"] == [
         ("-infinity", "infinity", None, "Thane", True)
     ]
+
+
+# STU001 has the days -infinity .. 2 February .. 4 February .. infinity
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "update warehouse.dim_students_history set valid_to = '2024-02-03' where valid_from = '-infinity'",  # overlap
+        "update warehouse.dim_students_history set valid_to = '2024-02-01' where valid_from = '-infinity'",  # gap
+        "delete from warehouse.dim_students_history where valid_from = '2024-02-02'",
+        "delete from warehouse.dim_students_history where is_current",
+        "update warehouse.dim_students_history set valid_to = 'infinity', is_current = true",  # all current
+        """insert into warehouse.dim_students_history (student_key, valid_from, valid_to, is_current, is_active)
+        select student_key, '2024-02-03', '2024-02-04', false, true from warehouse.dim_students_history limit 1""",
+        """insert into warehouse.dim_students_history (student_key, valid_from, valid_to, is_current, is_active)
+        select student_key, '2024-02-05', 'infinity', true, true from warehouse.dim_students_history limit 1""",
+    ],
+)
+def test_the_database_refuses_versions_that_overlap_or_leave_a_gap(house, damage):
+    days = ("Pune", "2024-02-01"), ("Thane", "2024-02-02"), ("Nashik", "2024-02-04")
+    load(house, merged(tuple(enrolled(day, {"city": city}) for city, day in days)), goal="DimStudentsHistory")
+    spans = house.query(SPANS)
+    with pytest.raises(psycopg2.IntegrityError):
+        house.query(damage)
+    assert house.query(SPANS) == spans and len(spans) == 3

@@ -13,7 +13,7 @@ import psycopg2
 import pyarrow as pa
 import pytest
 from sqlalchemy import event, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from targets import parts
 from targets.artifact import content_digest, write_files
@@ -30,7 +30,16 @@ from targets.database import (
     lock_key,
     retrying,
 )
-from targets.table import Difference, add_foreign_keys, apply_difference, columns_of, count_rows, fill, without_indexes
+from targets.table import (
+    MANY,
+    Difference,
+    add_foreign_keys,
+    apply_difference,
+    columns_of,
+    count_rows,
+    fill,
+    without_indexes,
+)
 
 # --- parts ----------------------------------------------------------------------------------------------------------
 
@@ -257,6 +266,43 @@ def test_rows_that_break_a_key_are_found_when_the_key_comes_back(db):
     with pytest.raises(DBAPIError) as caught, without_indexes(db, "t.pupil"):
         db.exec_driver_sql("insert into t.pupil (id) values ('Asha Rao'), ('Asha Rao')")
     assert "Asha" not in complaint(caught.value)
+
+
+@pytest.mark.parametrize("few", [True, False])
+def test_foreign_keys_of_few_and_of_many_new_rows_are_checked(db, few):
+    db.exec_driver_sql("create table t.mark (id int primary key, pupil text references t.pupil, day int)")
+    apply(db, OLD, build=1)
+    db.exec_driver_sql("insert into t.mark values (0, 'a', 0)")
+    how = {"key": ["id"], "content": ["pupil", "day"], "prune": False}
+    rows = MANY // 2 if few else MANY * 2
+
+    def add(pupils: str) -> Difference:
+        db.exec_driver_sql("drop table if exists marks")
+        numbers = f"generate_series(1, {rows}) as n"
+        db.execute(text(f"create temp table marks as select n as id, ({pupils}) as pupil, n as day from {numbers}"))
+        return apply_difference(db, "t.mark", "marks", **how)
+
+    with pytest.raises(IntegrityError) as caught, db.begin_nested():
+        add(f"case when n = {rows} then 'Nobody' else 'a' end")
+    assert "23503" in complaint(caught.value) and "Nobody" not in complaint(caught.value)
+    assert add("case when n % 2 = 0 then 'a' end") == Difference(inserted=rows)
+    with pytest.raises(IntegrityError), db.begin_nested():
+        db.exec_driver_sql("insert into t.mark values (-1, 'nobody', 1)")
+
+
+def test_a_check_that_comes_later_is_made_for_many_new_rows_too(db):
+    db.exec_driver_sql("""
+        create table t.span (id int primary key, until int, pupil text references t.pupil,
+            unique (until) deferrable initially deferred)
+    """)
+    db.exec_driver_sql("insert into t.span values (0, 0)")
+    db.exec_driver_sql(
+        f"create temp table spans as select n as id, 1 as until from generate_series(1, {2 * MANY}) as n"
+    )
+    apply_difference(db, "t.span", "spans", key=["id"], content=["until"], prune=False)
+    with pytest.raises(IntegrityError), db.begin_nested():
+        db.exec_driver_sql("set constraints all immediate")
+    db.exec_driver_sql("delete from t.span")
 
 
 def test_a_foreign_key_set_aside_is_added_once_and_checks_what_is_there(db):

@@ -71,7 +71,7 @@ def relations(db: Connection) -> dict[str, Relation]:
         if kind == "PRIMARY":
             found[row.name].key = names
         else:
-            found[row.name].fields[names[0]].refers = target
+            found[row.name].fields[names[-1]].refers = target  # of several columns the last one is its own
     return {name: found[name] for name in declared() if name in found}
 
 

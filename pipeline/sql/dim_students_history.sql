@@ -21,7 +21,7 @@ versions as (
         ] as said
     from staging.student_versions as v
     left join staging.snapshot_ends as x on v.dataset = 'students' and v._drop_id = x.drop_id
-    where :stg_enrollments_since = 0 or v.student_id in (select student_id from touched)
+    where v.student_id in (select student_id from touched)
 ),
 -- is_new: it says something else than the version before it, or follows a roster that lacked the student
 compared as (
