@@ -60,6 +60,11 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("kind", choices=("student", "event", "ticket", "course", "city"))
     verb.add_argument("key")
     verb.set_defaults(do=trace)
+    verb = verbs.add_parser(
+        "explain", help="a student's risk: every factor, and the smallest change that would lower it"
+    )
+    verb.add_argument("student")
+    verb.set_defaults(do=explain)
     verb = verbs.add_parser("sql", help="run a query (read only) and print a table")
     verb.add_argument("query")
     verb.add_argument("--csv", action="store_true", help="CSV with a header, for pipes")
@@ -294,6 +299,33 @@ def _change(before: str | None, after: str | None) -> str:
     if before is None or after is None:
         return repr(after) if before is None else f"{before!r} -> NULL"
     return repr(before) if before == after else f"{before!r} -> {after!r}"
+
+
+def explain(arguments: argparse.Namespace, options: Settings) -> int:
+    from pipeline import enrich
+
+    key = arguments.student.strip().upper()
+    with ledger(options) as db:
+        if not _exists(db, "warehouse.ai_student_risk"):
+            raise UserError("No risk is known yet: python -m pipeline run")
+        found = enrich.explain(db, key)
+    if found is None:
+        raise UserError(f"No student {key!r} in warehouse.ai_student_risk.")
+    day = f", as of {found['as_of']}" if found["as_of"] else ""
+    print(f"{found['student_id']}: {found['category']} risk, {found['score']} of 100 points{day}\n")
+    columns = ("factor", "value", "threshold", "points")
+    factors = [(factor.code, factor.value, factor.threshold, factor.points) for factor in found["factors"]]
+    print_table([dict(zip(columns, factor, strict=True)) for factor in factors], columns)
+    print()
+    if not found["change"]:
+        print("The category is the lowest already.")
+    else:
+        to_do = " and ".join(change.wording for change in found["change"])
+        less = sum(change.points for change in found["change"])
+        print(f"Smallest change that lowers the category: {to_do} ({found['score']} - {less} points).")
+    for advice in found["interventions"]:
+        print(f"- {advice}")
+    return 0
 
 
 def sql(arguments: argparse.Namespace, options: Settings) -> int:

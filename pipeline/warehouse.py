@@ -203,6 +203,22 @@ class CheckWarehouse(Check):
         return [step() for step in WAREHOUSE]
 
 
+@requires(
+    events=FactStudentProgress,
+    attendance=FactAttendance,
+    assessments=FactAssessments,
+    dates=DimDate,
+    checked=CheckWarehouse,
+)
+class AsOf(SqlStep):
+    """The day that time-relative measures refer to: here, because enrichment and marts both look back from it."""
+
+    target, key, options = "analytics.as_of", ("only_row",), ("as_of",)
+
+    def recipes(self) -> tuple[str, ...]:
+        return ("pipeline/sql/mart_as_of.sql",)
+
+
 class Warehouse(luigi.WrapperTask):
     """Goal: the star schema."""
 
