@@ -1,7 +1,7 @@
 """What a ticket is about, in words that can be counted: the key issues.
 
-An issue is a topic of the lexicon in a certain situation: videos, and something fails; a refund, and it is asked for. The
-table says it all; the codes are the vocabulary of `TicketOpinion.key_issues`, in order of weight.
+An issue is a topic of `subjects.py` in a certain situation: videos, and something fails; a refund, and it is asked for.
+The table says it all; its codes are the vocabulary of `TicketOpinion.key_issues`, in order of weight.
 """
 
 from __future__ import annotations
@@ -75,9 +75,13 @@ def issues_in(sentences: list[Sentence], failing: Sequence[bool], asking: Sequen
     found: dict[frozenset[str], Issue] = {}  # one per topic: a certificate that is late and asked for is late
     present = set().union(*(sentence.tags for sentence in sentences))
     for issue in ISSUES:
-        if issue.tags <= present and issue.tags not in found and any(
-            issue.tags <= sentence.tags and _fits(issue.when, place, failing, asking)
-            for place, sentence in enumerate(sentences)
+        if (
+            issue.tags <= present
+            and issue.tags not in found
+            and any(
+                issue.tags <= sentence.tags and _fits(issue.when, place, failing, asking)
+                for place, sentence in enumerate(sentences)
+            )
         ):
             found[issue.tags] = issue
     return tuple(found.values())[:MOST_ISSUES]

@@ -2,16 +2,18 @@
 
 A phrase is in any form of its words (`charge ~ twice` fits "charged my card twice"; "~" stands for up to two words).
 It may carry a feeling (`FEELINGS`, -4 to 4), tags that the reading of mood, priority and issues asks for (`TAGS`), and
-weights for categories (`CATEGORIES`). A word that is missing here means nothing, which is the safe reading.
+what it speaks for (`subjects.py`). A word that is missing here means nothing, which is the safe reading.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
+from agents import subjects
+
 
 class Meaning(NamedTuple):
-    """feeling: -4 to 4, 0 = none. tags: see TAGS. hints: (category, weight)."""
+    """feeling: -4 to 4, 0 = none. tags: of TAGS and subjects.TOPICS. hints: (category, weight)."""
 
     feeling: float = 0.0
     tags: frozenset[str] = frozenset()
@@ -25,67 +27,74 @@ class Meaning(NamedTuple):
         return Meaning(stronger, self.tags | other.tags, tuple(hints.items()))
 
 
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 # --- feelings -------------------------------------------------------------------------------------------------------
 
 FEELINGS: dict[float, str] = {
     3.2: """
         amazing, awesome, brilliant, excellent, exceptional, fabulous, fantastic, flawless, incredible, love, loving,
         magnificent, marvellous, outstanding, perfect, phenomenal, spectacular, splendid, superb, superior, terrific,
-        thrilled, wonderful, wonderfully, adore, world class, first class, top notch, over the moon, best, blown away,
+        thrilled, wonderful, wonderfully, adore, world class, first class, top notch, best, blown away,
         exceed ~ expectations, life changing, ❤, 😍, 🥰, 🤩, 🏆, 💯
         """,
     2.2: """
-        appreciate, appreciated, attentive, beautiful, bless you, delight, delighted, delightful, engaging, enjoy,
-        enjoyable, favourite, favorite, glad, grateful, gratitude, great, happy, happily, helpful, highly recommend,
-        impressed, impressive, inspiring, joy, kudos, lovely, pleased, pleasure, praise, proud, recommend, relieved,
-        satisfied, splendidly, supportive, sweet, thankful, thoughtful, well done, hats off, works like a charm,
-        good work, great work, great job, good job, keep it up, keep up the, worth every, well worth, worth the,
-        a gem, insightful, invaluable, rewarding, bravo, 👍, 👏, 🙏, 😊, 😀, 😃, 😄, 🙂, 🎉, 🥳, ⭐, 🌟, 🙌
+        appreciate, appreciated, attentive, beautiful, delight, delighted, delightful, engaging, enjoy, enjoyable,
+        favourite, favorite, glad, grateful, gratitude, great, happy, happily, helpful, highly recommend, impressed,
+        impressive, inspiring, joy, kudos, lovely, pleased, pleasure, praise, proud, recommend, relieved, satisfied,
+        splendidly, supportive, sweet, thankful, thoughtful, well done, hats off, good work, great work, great job,
+        good job, keep it up, keep up the, well worth, worth the, a insightful, invaluable, rewarding, bravo, 👍, 👏,
+        🙏, 😊, 😀, 😃, 😄, 🙂, 🎉, 🥳, ⭐, 🌟, 🙌
         """,
     1.6: """
-        clear, clearly, comfortable, convenient, courteous, credit to, easier, efficient, exactly what, effective, excited,
-        fun, friendly, generous, good, informative, interesting, kind, like it, i like, nice, patient, patiently,
-        pleasant, polite, professional, prompt, promptly, reliable, responsive, satisfactory, seamless, smooth, smoothly,
-        cool, solid, success, successful, thorough, useful, valuable, well explained, well structured, well organised,
-        works well, works fine, works great, works perfectly, worthwhile, better, improved, improvement, improve a lot,
-        no complaint, no complaints, never ~ complaint, nothing to complain, quicker, faster than, looks forward, look forward to every, learned a lot, learnt a lot, learned more,
-        learn a lot, charm, gem, cheers, :), :D
+        clear, clearly, comfortable, convenient, courteous, credit to, easier, efficient, effective, excited, fun,
+        friendly, generous, good, informative, interesting, kind, like it, i like, nice, patient, patiently,
+        pleasant, polite, professional, prompt, promptly, reliable, responsive, satisfactory, seamless, smooth,
+        smoothly, cool, solid, success, successful, thorough, useful, valuable, well explained, well structured,
+        well organised, works well, works fine, works perfectly, worthwhile, better, improved, improvement,
+        improve a lot, no complaint, no complaints, never ~ complaint, nothing to complain, faster than,
+        learned a lot, learnt a lot, learned more, learn a lot, cheers, :), :D
         """,
     0.9: "easy, fine, fast, quick, quickly, okay now, neat, decent, fair, hope",
     -0.6: "average, hard, difficult, unfortunately, sadly, concern, issue, unclear, tricky, lengthy, dated, meh, hmm",
     -1.0: """
-        bit slow, bug, confused, confusing, complicated, drag, glitch, hassle, hiccup, inconvenient,
-        inconvenience, problem, tedious, trouble, unsure about, weak, worry, worried, lacking, overpriced, expensive,
-        lost in, lag
+        bit slow, bug, confused, confusing, complicated, drag, glitch, hassle, hiccup, inconvenient, inconvenience,
+        problem, tedious, trouble, unsure about, weak, worry, worried, lacking, overpriced, expensive, lost in, lag
         """,
     -1.8: """
         annoy, annoyed, annoying, bad, badly, boring, bored, clumsy, clunky, disappoint, disappointed, disappointing,
         disappointment, dissatisfied, dull, fear, helpless, ignored, ignore, irritating, irritated, letting us down,
-        let down, let me down, let us down, mediocre, mess, messy, misleading, miserable, nuisance, painful, poor, poorly, regret, sad,
-        slow, sloppy, stressful, stressed, struggle, stuck, tired of, unhappy, unhelpful, unfair, unimpressed, uncomfortable,
-        unpleasant, unprofessional, unreliable, unreasonable, unsatisfactory, upset, careless, carelessness, chaotic,
-        inadequate, inconsistent, neglect, neglected, not fair, shoddy, subpar, anxious, pointless, repetitive, shallow,
-        waste of time, discouraging, dread, lousy, not worth, could be better, expected more, expected better,
-        not acceptable, hard to read, hard to hear, hard to see, hard to follow, hard to understand, hard to find, not what,
-        not as expected, not ~ i expected, not ~ i hoped, not as described, not as promised, not as advertised,
-        frustrate, frustrated, frustrating, frustration, 😞, 😔, 😟, 🙁, ☹, 😢, 😕, 👎, 😒, 🙄, :(
+        let down, let me down, let us down, mediocre, mess, messy, misleading, miserable, nuisance, painful, poor,
+        poorly, regret, sad, slow, sloppy, stressful, stressed, struggle, stuck, tired of, unhappy, unhelpful,
+        unfair, unimpressed, uncomfortable, unpleasant, unprofessional, unreliable, unreasonable, unsatisfactory,
+        upset, careless, carelessness, chaotic, inadequate, inconsistent, neglect, neglected, not fair, shoddy,
+        subpar, anxious, pointless, repetitive, shallow, waste of time, discouraging, dread, lousy, not worth,
+        could be better, expected better, not acceptable, hard to read, hard to hear, hard to see, hard to follow,
+        hard to understand, hard to find, not what, not as expected, not ~ i expected, not ~ i hoped,
+        not as described, not as promised, not as advertised, frustrate, frustrated, frustrating, frustration, 😞, 😔,
+        😟, 🙁, ☹, 😢, 😕, 👎, 😒, 🙄, :(
         """,
     -2.4: """
-        go to court, to the police, police complaint, legal action, consumer court, consumer forum, legal notice, my lawyer, useless, hopeless, humiliate, humiliated, humiliating, insult,
-        insulted, insulting, rude, rudely, rudeness, ridiculous, ruin, ruined, unacceptable, angry, anger, mad at,
-        disrespect, disrespectful, waste, wasted, wasting, nightmare, hell, junk, mislead, misled, dishonest, cry, crying,
-        suffer, suffering, condescending, arrogant, lazy, clueless, joke, absurd, intolerable, lied, lying, deceive,
-        deceived, deceptive, betrayed, sick of, had enough, unbelievable, desperate, devastated, destroy, destroyed, 😤, 😭, 😩, 😫, 💔
+        go to court, to the police, police complaint, legal action, consumer court, consumer forum, legal notice,
+        my lawyer, useless, hopeless, humiliate, humiliated, humiliating, insult, insulted, insulting, rude, rudely,
+        rudeness, ridiculous, ruin, ruined, unacceptable, angry, anger, mad at, disrespect, disrespectful, waste,
+        wasted, wasting, nightmare, hell, junk, mislead, misled, dishonest, cry, crying, suffer, suffering,
+        condescending, arrogant, lazy, clueless, joke, absurd, intolerable, lied, lying, deceive, deceived,
+        deceptive, betrayed, sick of, had enough, unbelievable, desperate, devastated, destroy, destroyed, 😤, 😭, 😩,
+        😫, 💔
         """,
     -3.2: """
         abuse, abused, abusive, abysmal, appalling, atrocious, awful, cheat, cheated, cheating, crap, crook, cheater,
         disaster, disgrace, disgraceful, disgust, disgusted, disgusting, dreadful, enraged, extortion, fed up, fraud,
-        fraudulent, furious, garbage, hate, hated, harass, harassed, harassment, horrendous, horrible, horribly, horrid,
-        horrific, incompetent, incompetence, infuriating, liar, lie, livid, loathe, loot, looted, looting, nonsense,
-        outrage, outraged, outrageous, pathetic, rip off, ripped off, robbed, robbery, rubbish, scam, scammed, scammer,
-        shame, shameful, shameless, steal, stealing, stole, stolen, terrible, terribly, thief, theft, threaten, trash,
-        vile, worst, worthless, wtf, damn, bloody, bullshit, sucks, pissed, idiot, stupid, unbearable, unbearably, never again,
-        mockery, swindle, swindled, conned, money grab, despicable, diabolical, inexcusable, hideous, 😡, 🤬, 😠, 🤮, 💩, 🖕
+        fraudulent, furious, garbage, hate, hated, harass, harassed, harassment, horrendous, horrible, horribly,
+        horrid, horrific, incompetent, incompetence, infuriating, liar, lie, livid, loathe, loot, looted, looting,
+        nonsense, outrage, outraged, outrageous, pathetic, rip off, ripped off, robbed, robbery, rubbish, scam,
+        scammed, scammer, shame, shameful, shameless, steal, stealing, stole, stolen, terrible, terribly, thief,
+        theft, threaten, trash, vile, worst, worthless, wtf, damn, bloody, bullshit, sucks, pissed, idiot, stupid,
+        unbearable, unbearably, never again, mockery, swindle, swindled, conned, money grab, despicable, diabolical,
+        inexcusable, hideous, 😡, 🤬, 😠, 🤮, 💩, 🖕
         """,
 }
 
@@ -94,339 +103,232 @@ FEELINGS: dict[float, str] = {
 TAGS: dict[str, str] = {
     # words that change others
     "not": """
-        no, not, never, none, nobody, no one, nothing, neither, nor, without, cannot, cant, can't, couldn't, couldnt, don't,
-        dont, doesn't, doesnt, didn't, didnt, isn't, isnt, aren't, arent, wasn't, wasnt, weren't, werent, won't, wont,
-        wouldn't, wouldnt, haven't, havent, hasn't, hasnt, hadn't, shouldn't, ain't, far from, unable, unable to, fail to,
-        failed to, refuse to, stopped, rarely, hardly, barely, zero, anything but, instead of, free of, not one, not a single
+        no, not, never, none, nobody, no one, nothing, neither, nor, without, cannot, cant, can't, couldn't, couldnt,
+        don't, dont, doesn't, doesnt, didn't, didnt, isn't, isnt, aren't, arent, wasn't, wasnt, weren't, werent,
+        won't, wont, wouldn't, wouldnt, haven't, havent, hasn't, hasnt, hadn't, shouldn't, ain't, far from, unable,
+        unable to, fail to, failed to, refuse to, stopped, rarely, hardly, barely, anything but, instead of, free of,
+        not a single
         """,
     "neutral": """
-        not only, nothing but, no wonder, no doubt, can't wait, cannot wait, kind regards, best regards, warm regards,
-        best wishes, kind of, sort of, hope you are, hope this, hope all, nothing special, no hurry, no rush, as well,
-        neither great, neither good, like to, would like, i'd like, would love, would be great, would be nice, would be good, would be helpful,
-        would be better, be better if, thanks in advance, thank you in advance, thanking you, thank you for your understanding,
-        thank you for your attention, thank you for your time, best way, what is the best, good morning, good afternoon,
-        good evening, good day, kind enough, at best, good internet, not start, not begin, not use any, not sure, no idea,
-        have not open, not watch, not attempt, worst case, bad request, free trial, no need, not yet start, not know,
-        do not know, dont know, fine print, trouble you, no matter, well aware, like this, like that, feel free,
-        last but not least, happy to provide, happy to send, happy to pay, glad to provide, happy new year, happy diwali,
-        by mistake, by accident, enroll ~ ~ wrong, enrolled in the wrong, pick ~ wrong, chose ~ wrong, choose ~ wrong, select ~ wrong,
-        bought ~ wrong, buy ~ wrong, register ~ wrong, so called, best time, better understand, is it fine, is it okay, if possible, pretty much, good enough
+        not only, nothing but, no wonder, no doubt, can't wait, cannot wait, kind regards, best regards,
+        warm regards, best wishes, kind of, sort of, hope you are, hope this, hope all, nothing special, no hurry,
+        no rush, as well, like to, would like, i'd like, would love, would be great, would be nice, would be good,
+        would be helpful, would be better, be better if, thanks in advance, thank you in advance, thanking you,
+        thank you for your understanding, thank you for your attention, thank you for your time, best way,
+        what is the best, good morning, good afternoon, good evening, good day, kind enough, at best, good internet,
+        not start, not begin, not use any, not sure, no idea, have not open, not watch, not attempt, worst case,
+        bad request, free trial, no need, not yet start, not know, do not know, dont know, fine print, trouble you,
+        no matter, well aware, like this, like that, feel free, last but not least, happy to provide, happy to send,
+        happy to pay, glad to provide, happy new year, happy diwali, by mistake, by accident, enroll ~ ~ wrong,
+        enrolled in the wrong, pick ~ wrong, chose ~ wrong, choose ~ wrong, select ~ wrong, bought ~ wrong,
+        buy ~ wrong, register ~ wrong, so called, best time, better understand, is it fine, is it okay, if possible,
+        pretty much, good enough
         """,
     "set phrase": "no complaint, no complaints, never ~ complaint, nothing to complain",
     "up": """
-        absolutely, always, awfully, beyond, completely, deeply, enormously, entirely, especially, exceptionally, extremely,
-        ever, highly, hugely, immensely, incredibly, insanely, massively, most, particularly, purely, quite, really,
-        remarkably, so, so much, such, super, thoroughly, totally, truly, unbelievably, utterly, very, way too, total,
-        complete, absolute, utter, pure, sheer, every, whole, outright, plain, too
+        absolutely, always, awfully, beyond, completely, deeply, enormously, entirely, especially, exceptionally,
+        extremely, ever, highly, hugely, immensely, incredibly, insanely, massively, most, particularly, purely,
+        quite, really, remarkably, so, so much, such, super, thoroughly, totally, truly, unbelievably, utterly, very,
+        way too, total, complete, absolute, utter, pure, sheer, every, whole, outright, plain, too
         """,
     "down": """
-        a bit, a little, bit, fairly, kinda, kind of, little, mildly, minor, moderately, partly, slight, slightly, small,
-        somewhat, sort of, sorta, tiny, trivial, rather
+        a bit, a little, bit, fairly, kinda, kind of, little, mildly, minor, moderately, partly, slight, slightly,
+        small, somewhat, sort of, sorta, tiny, trivial, rather
         """,
-    "but": "but, however, yet, except, except that, nevertheless, nonetheless, on the other hand, unfortunately, only problem, sadly",
+    "but": """
+        but, however, yet, except, except that, nevertheless, nonetheless, on the other hand, unfortunately,
+        only problem, sadly
+        """,
     "although": "although, though, even though, despite, in spite of, even if",
     "resolved": """
-        resolved, solved, fixed, sorted, sorted out, works now, work now, working now, works again, working again, works fine now,
-        runs again, loads now, back to normal, taken care of, cleared up, all good now, no longer an issue, no longer a problem,
-        apologised, have arrived, has arrived, has come, was credited, got credited, been credited, have received, has been received,
-        i received, receive it today, came today, came yesterday, arrived today, arrived yesterday, arrived this morning,
-        arrived in, got my, got it, please close, may close, can close, close this, close the ticket, found it, never mind, nvm
+        resolved, solved, fixed, sorted, sorted out, works now, work now, working now, works again, working again,
+        works fine now, runs again, loads now, back to normal, taken care of, cleared up, all good now,
+        no longer an issue, no longer a problem, apologised, have arrived, has arrived, has come, was credited,
+        got credited, been credited, have received, has been received, i received, receive it today, came today,
+        came yesterday, arrived today, arrived yesterday, arrived this morning, arrived in, got my, got it,
+        please close, can close, close this, close the ticket, found it, never mind, nvm
         """,
     "thanks": """
-        thanks, thank, thank you, thx, ty, thanku, thankyou, many thanks, cheers, much obliged, appreciate, appreciated, kudos
+        thanks, thank, thank you, thx, ty, thanku, thankyou, many thanks, cheers, much obliged, appreciate,
+        appreciated, kudos
         """,
     "thank for a wrong": """
         thanks for nothing, thank you for nothing, thanks for wasting, thank you for wasting, thanks for ruining,
-        thank you for ruining, thanks a lot for not, thanks for ignoring, thanks for losing, thanks for making me wait,
-        no thanks to, just what i needed, just great, so much for, as usual, yeah right, big surprise, what a surprise,
-        how nice of you, slow clap, good luck getting, congratulations on, hilarious
+        thank you for ruining, thanks a lot for not, thanks for ignoring, thanks for losing,
+        thanks for making me wait, no thanks to, just what i needed, just great, as usual, yeah right, big surprise,
+        what a surprise, how nice of you, slow clap, good luck getting, congratulations on, hilarious
         """,
     "ask": """
-        please, pls, plz, kindly, could you, can you, would you, may i, can i, could i, request, would like, i'd like, want to,
-        need, let me know, how do i, how to, is it possible, is there, are there, do you, where do, where can, what is, which, when will,
-        requesting, could someone, would it be possible, tell me, advise, help me, could we
+        please, pls, plz, kindly, could you, can you, would you, may i, can i, could i, request, would like,
+        i'd like, want to, need, let me know, how do i, how to, is it possible, is there, are there, do you,
+        where do, where can, what is, which, when will, requesting, could someone, would it be possible, tell me,
+        advise, help me, could we
         """,
     "question": """
-        how do i, how to, how can, how long, how much, how many, is there, are there, do you, does the, where do, where can, what is,
-        what are, which, when is, when does, when will, who is, is it possible
+        how do i, how to, how can, how long, how much, how many, is there, are there, do you, does the, where do,
+        where can, what is, what are, which, when is, when does, when will, who is, is it possible
         """,
     # what went wrong, without a word of feeling
     "failure": """
-        abort, blank, blank page, black screen, block, blocked, break, breaking, broke, broken, buffer, buffering, corrupt,
-        corrupted, crash, crashing, cut off, dead, decline, declined, deny, denied, disappear, disconnect, drop out, drops,
-        down, error, expire, expired, fail, failed, failing, failure, faulty, flicker, flickering, freeze, frozen, froze, gone, hang, hangs, hanging,
-        incomplete, incorrect, incorrectly, inaccurate, invalid, kick out, kicked out, lag, lagging, late, delay, delayed, locked out, lock out,
-        log me out, logs me out, logged out, loses, lost, malfunction, miscalculated, mismatch, missing, mistake, mistakes,
-        404, 500, 502, 503, not responding, obsolete, out of date, outdated, overcharge, overcharged, overdue, overlap,
-        pending for, pending since, pixelated, reject, rejected, reset itself, revert, shut down, spinning, stops, stuck, stopped
-        working, suspended, terminated, throws, throw me, time out, times out, timed out, timeout, typo, typos, unable to,
-        unanswered, unavailable, unreadable, unresolved, unresponsive, unusable, vanish, vanished, went back to, wiped,
-        wrong, wrongly, marked absent, zero marks, glitchy, garbled, distorted, choppy, duplicate, duplicated, didn't work,
-        does nothing, do nothing, contradict, contradicts, inaccessible, deactivated, disabled, misspelled, misspelt, misprint,
-        cancel ~ without, cancelled by, called off, no show, not eligible, ineligible, not allowed, not valid, not true
+        abort, blank, blank page, black screen, block, blocked, break, breaking, broke, broken, buffer, buffering,
+        corrupt, corrupted, crash, crashing, dead, decline, declined, deny, denied, disappear, disconnect, drop out,
+        drops, down, error, expire, expired, fail, failed, failing, failure, faulty, flicker, flickering, freeze,
+        frozen, froze, gone, hang, hangs, hanging, incomplete, incorrect, incorrectly, inaccurate, invalid, kick out,
+        kicked out, lag, lagging, late, delay, delayed, locked out, lock out, log me out, logs me out, logged out,
+        loses, lost, malfunction, miscalculated, mismatch, missing, mistake, mistakes, 404, 500, 502, 503,
+        not responding, obsolete, out of date, outdated, overcharge, overcharged, overdue, overlap, pending for,
+        pending since, pixelated, reject, rejected, reset itself, revert, shut down, spinning, stops, stuck,
+        stopped working, suspended, terminated, time out, times out, timed out, timeout, typo, typos, unable to,
+        unanswered, unavailable, unreadable, unresolved, unresponsive, unusable, vanish, vanished, went back to,
+        wiped, wrong, wrongly, marked absent, glitchy, garbled, distorted, choppy, duplicate, duplicated,
+        didn't work, does nothing, do nothing, inaccessible, deactivated, disabled, misspelled, misspelt, misprint,
+        cancel ~ without, cancelled by, not eligible, ineligible, not allowed, not valid, not true
         """,
     "waiting": """
-        still waiting, been waiting, have waited, waited, keep waiting, i wait, on hold, no reply, no response, no answer, no call,
-        no update, no news, no feedback, no one answer, nobody answer, nobody reply, nobody respond, nobody help, nobody call,
-        nobody care, no one respond, no one reply, no one call, no one help, not heard, never heard back, nobody pick, no one pick,
-        haven't heard, yet to receive, yet to hear, yet to get, still no, still not, still nothing, still pending, unanswered,
-        ignored, takes forever, take forever, takes a week, takes days, takes ages, taking forever, keep asking, ghosted,
-        keeps saying, keep saying, stalling, not yet received, sent from pillar to post, passed around, nobody inform, no one inform
+        still waiting, been waiting, have waited, waited, keep waiting, i wait, on hold, no reply, no response,
+        no answer, no call, no update, no news, no feedback, no one answer, nobody answer, nobody reply,
+        nobody respond, nobody help, nobody call, nobody care, no one respond, no one reply, no one call,
+        no one help, not heard, never heard back, haven't heard, yet to receive, yet to hear, yet to get, still no,
+        still not, still nothing, still pending, unanswered, ignored, takes forever, take forever, takes a week,
+        takes days, takes ages, taking forever, keep asking, ghosted, keeps saying, keep saying, stalling,
+        not yet received, passed around
         """,
     "repeated": """
         again, again and again, once more, second time, third time, fourth time, fifth time, third mail, third email,
-        second email, fourth email, third message, second message, fourth message, third ticket, second ticket, repeatedly,
-        many times, several times, multiple times, three times, four times, five times, so many times, countless times,
-        another, reminder, every time, all the time, twice already, keeps, keep, constantly
+        second email, fourth email, third message, second message, fourth message, third ticket, second ticket,
+        repeatedly, many times, several times, multiple times, three times, four times, five times, so many times,
+        countless times, another, reminder, every time, all the time, twice already, keeps, keep, constantly
         """,
     "promise": """
-        promised, promise, was told, were told, supposed to, should have, advertised, guaranteed, as claimed, claimed,
-        assured, brochure
+        promised, promise, was told, were told, supposed to, should have, advertised, guaranteed, as claimed,
+        claimed, assured
         """,
     "long": "week, month, year, ages, forever, eternity, fortnight",
     # how soon
     "today": """
-        today, tonight, tomorrow, in an hour, in one hour, within an hour, within the hour, right now, this evening, this afternoon,
-        in two hours, in a few hours, in 2 hours, few hours left, hours left, midnight, one hour before, minutes left
+        today, tonight, tomorrow, in an hour, in one hour, within an hour, within the hour, right now, this evening,
+        this afternoon, in two hours, in a few hours, in 2 hours, few hours left, hours left, midnight,
+        one hour before, minutes left
         """,
     "soon": """
-        monday, tuesday, wednesday, thursday, friday, saturday, sunday, next week, this week, in two days, in three days,
-        in 2 days, in 3 days, day after tomorrow, within days, coming week, end of week, end of the week, this weekend, soon
+        monday, tuesday, wednesday, thursday, friday, saturday, sunday, next week, this week, in two days,
+        in three days, in 2 days, in 3 days, day after tomorrow, within days, coming week, end of week,
+        end of the week, this weekend, soon
         """,
     "due": """
-        deadline, due, exam, cut off, final, finals, midterm, interview, closes, submission, appointment, last date, live class,
-        viva, quiz closes, test, defence, joining date, visa, ends
+        deadline, due, exam, final, midterm, interview, closes, submission, appointment, last date, live class, viva,
+        quiz closes, test, defence, joining date, visa, ends
         """,
-    "urgent": "urgent, urgently, urgency, asap, as soon as possible, immediately, at once, right away, emergency, 🚨, 🆘",
+    "urgent": """
+        urgent, urgently, urgency, asap, as soon as possible, immediately, at once, right away, emergency, 🚨, 🆘
+        """,
     "minor": """
-        minor, small thing, no rush, no hurry, whenever you, nothing serious, no big deal, not urgent, just a suggestion,
-        cosmetic, just curious, nitpick, trivial, for my records, when you have time, not a big deal, no problem if, could do with
+        minor, small thing, no rush, no hurry, whenever you, no big deal, not urgent, just a suggestion, cosmetic,
+        just curious, nitpick, trivial, for my records, when you have time, not a big deal, no problem if
         """,
     # what the school has to hurry for
     "threat": """
-        police, court, lawyer, legal, legal action, sue, suing, consumer forum, consumer court, consumer protection, fir,
-        media, take you to, cyber cell, ombudsman, legal notice, report you, press charges
+        police, court, lawyer, legal, legal action, sue, suing, consumer forum, consumer court, consumer protection,
+        fir, media, take you to, cyber cell, ombudsman, legal notice, report you, press charges
         """,
     "harm": """
-        harass, harassed, harassment, harassing, abuse, abused, abusive, threaten, threatened, threatening, bully, bullied,
-        bullying, molest, touch me, stalk, stalked, racist, racism, casteist, sexist, discriminate, discriminated,
-        discrimination, hack, hacked, hacker, suicide, unsafe, someone else ~ account, leaked, identity theft, violence, assault
+        harass, harassed, harassment, harassing, abuse, abused, abusive, threaten, threatened, threatening, bully,
+        bullied, bullying, molest, touch me, stalk, stalked, racist, racism, casteist, sexist, discriminate,
+        discriminated, discrimination, hack, hacked, hacker, suicide, unsafe, someone else ~ account, leaked,
+        identity theft, violence, assault
         """,
     "crime": """
-        fraud, scam, scammed, scammer, cheated, cheat, thief, theft, steal, stole, stealing, stolen, robbed, robbery, crook, loot,
-        looted, swindle, swindled, conned, ripped off, extortion, rip off, unauthorised, unauthorized
+        fraud, scam, scammed, scammer, cheated, cheat, thief, theft, steal, stole, stealing, stolen, robbed, robbery,
+        crook, loot, looted, swindle, swindled, conned, ripped off, extortion, rip off, unauthorised, unauthorized
         """,
-    "illness": "hospital, surgery, illness, ill, sick, medical, fever, accident, bereavement, funeral, passed away, pregnant, operation, covid, dengue",
+    "illness": """
+        hospital, surgery, illness, ill, sick, medical, fever, accident, bereavement, funeral, passed away, pregnant,
+        operation, covid, dengue
+        """,
     "missed": "missed, miss the, miss my, could not attend, couldn't attend, could not join",
     "loss": "lose, lost, losing, cost me, missed, miss, failed, fail me, ruined, ruin, destroyed",
     "person": """
-        instructor, teacher, tutor, professor, mentor, faculty, staff, staff member, agent, sir, madam, manager, coordinator,
-        counsellor, employee, trainer, lecturer, mr, mrs, ms, dr, principal, warden, classmate, student, students
+        instructor, teacher, tutor, professor, mentor, faculty, staff, staff member, agent, sir, madam, manager,
+        coordinator, counsellor, employee, trainer, lecturer, mr, mrs, ms, dr, principal, warden, classmate, student,
+        students
         """,
     "mistreated": """
-        rude, rudely, rudeness, shouted, shout, yell, yelled, insult, insulted, humiliate, humiliated, humiliating, made fun of,
-        laughed at, disrespect, disrespected, disrespectful, talked down, behaviour, misbehave, misbehaved, misbehaviour,
-        arrogant, favouritism, biased, bias, unfair, unfairly, condescending, belittle, belittled
+        rude, rudely, rudeness, shouted, shout, yell, yelled, insult, insulted, humiliate, humiliated, humiliating,
+        made fun of, laughed at, disrespect, disrespected, disrespectful, behaviour, misbehave, misbehaved,
+        misbehaviour, arrogant, favouritism, biased, bias, unfair, unfairly, condescending, belittle, belittled
         """,
     "blocked": """
-        can't log in, cannot log in, can't login, cannot login, unable to login, unable to log in, login fail, locked out, lock out,
-        can't access, cannot access, unable to access, can't sign in, cannot sign in, unable to sign in, not able to,
-        can't submit, cannot submit, unable to submit, suspended, blocked, can't open, cannot open, never load, deactivated,
-        can't continue, cannot continue, cannot go on, can't proceed, cannot proceed, kicked out, not eligible, not allowed,
-        stuck, white, blank, won't open, site ~ down, portal ~ down, server ~ down, platform ~ down, reinstalled
+        can't log in, cannot log in, can't login, cannot login, unable to login, unable to log in, login fail,
+        locked out, lock out, can't access, cannot access, unable to access, can't sign in, cannot sign in,
+        unable to sign in, not able to, can't submit, cannot submit, unable to submit, suspended, blocked,
+        can't open, cannot open, never load, deactivated, can't continue, cannot continue, cannot go on,
+        can't proceed, cannot proceed, kicked out, not eligible, not allowed, stuck, blank, won't open, site ~ down,
+        portal ~ down, server ~ down, platform ~ down
         """,
     "money gone": """
-        charge ~ twice, charged twice, charge ~ two times, charge ~ double, double charge, double payment, double debit,
-        debit ~ twice, deduct ~ twice, pay twice, paid twice, two debits, two charges, three times ~ charge, deduct ~ three times,
-        charge ~ three times, billed twice, bill ~ twice, debited but, money ~ deduct, amount ~ deduct, money ~ debit, amount ~ debit,
-        unauthorised, unauthorized, overcharged, second payment, stole ~ money, money gone, money is gone, duplicate payment,
-        duplicate charge, duplicate transaction, wrong amount, payment ~ deduct, drained, emptied my account
+        charge ~ twice, charged twice, charge ~ two times, charge ~ double, double charge, double payment,
+        debit ~ twice, deduct ~ twice, pay twice, paid twice, three times ~ charge, deduct ~ three times,
+        charge ~ three times, billed twice, bill ~ twice, debited but, money ~ deduct, amount ~ deduct,
+        money ~ debit, amount ~ debit, unauthorised, unauthorized, overcharged, second payment, stole ~ money,
+        money gone, money is gone, duplicate payment, duplicate charge, duplicate transaction, wrong amount,
+        payment ~ deduct
         """,
-    "refund": "refund, refunded, refund request, money back, return my money, reimburse me, give back, pay me back, reverse the",
+    "refund": "refund, refunded, refund request, money back, return my money, reimburse me, give back, pay me back, ",
     "change": """
-        change, update, correct, reissue, issue ~ again, add, confirm, reset, switch, move, transfer, replace, call me,
-        call me back, send me a gst, rename, edit, cancel, re-evaluate, revaluation, looked at again, postpone, reschedule, forgot
+        change, update, correct, reissue, issue ~ again, add, confirm, reset, switch, move, transfer, replace,
+        call me, call me back, send me a gst, rename, edit, cancel, re-evaluate, revaluation, postpone, reschedule,
+        forgot
         """,
-    "need by": "by the end, by end, by monday, by tuesday, by wednesday, by thursday, by friday, by saturday, by sunday, by tomorrow, before the, closes on, need it by, need ~ by",
+    "need by": """
+        by the end, by end, by monday, by tuesday, by wednesday, by thursday, by friday, by saturday, by sunday,
+        by tomorrow, before the, closes on, need it by, need ~ by
+        """,
     "praise opener": """
-        great, wonderful, brilliant, fantastic, lovely, perfect, awesome, amazing, excellent, superb, nice, wow, bravo, oh,
-        good job, well done, great job, congratulations, so helpful, thanks, thank you, love how, marvellous, terrific
+        great, wonderful, brilliant, fantastic, lovely, perfect, awesome, amazing, excellent, superb, nice, wow,
+        bravo, oh, good job, well done, great job, congratulations, so helpful, thanks, thank you, love how,
+        marvellous, terrific
         """,
     "obstacle": """
-        down, crash, error, maintenance, outage, delay, wait, waited, waiting, lost, broken, fail, failed, bot, automated,
-        rejected, cancelled, postponed, charged, closed, deadline, told to, told me, offline, unavailable, restart
+        down, crash, error, maintenance, outage, delay, wait, waited, waiting, lost, broken, fail, failed, bot,
+        automated, rejected, cancelled, postponed, charged, closed, deadline, told to, told me, offline, unavailable,
+        restart
         """,
-}
-
-# What a sentence is about: tags "about <topic>".
-TOPICS: dict[str, str] = {
-    "video": "video, player, playback, stream, streaming, buffer, buffering, recording, subtitle, caption, lecture video",
-    "audio": "audio, sound, microphone, voice",
-    "login": "login, log in, sign in, password, otp, log me out, logs me out, logged out, locked out, credentials, log out",
-    "page": "page, site, website, portal, platform, link, server, dashboard, browser, screen, button, 404, system",
-    "app": "app, mobile app, application, android, iphone, install, reinstall, software",
-    "upload": "upload, submit, submission, hand in",
-    "progress": "progress, my work, lost my, saved work",
-    "live class": "live class, live session, webinar, zoom, meeting link, first session",
-    "payment": "payment, pay, paid, transaction, charge, debit, deduct, upi, credit card, checkout, emi, instalment, fee",
-    "discount": "discount, coupon, promo, promo code, voucher, scholarship, waiver",
-    "refund": "refund, money back, return my money, reimburse me, reverse one",
-    "invoice": "invoice, receipt, bill, billed, billing, gst, gstin, tax invoice, statement",
-    "certificate": "certificate, certification, diploma, transcript, badge, credential",
-    "content": "content, lesson, lecture, module, chapter, note, slide, pdf, exercise, material, quiz, question, handout, answer key, code, example, worksheet, explanation, syllabus, unit, dataset, textbook",
-    "old": "outdated, obsolete, out of date, dated, old version, deprecated",
-    "pace": "pace, too fast, too slow, too easy, too difficult, too hard, boring, dull",
-    "reply": "reply, response, respond, answer, call back, support, helpline, chat, ticket, email, mail, message, mentor, heard",
-    "grade": "grade, marks, score, grading, result, evaluation, zero",
-    "attendance": "attendance, absent, present",
-    "extension": "extension, extend, more time, one more week, extra week, more days, later date, postpone, extra time",
-    "exam": "exam, examination, test, midterm, final exam, finals, viva",
-    "batch": "batch, group, section",
-    "profile": "profile, phone number, new number, email address, change email, my account, rename, surname",
-    "job": "placement, job, internship, career, interview, resume, cv, recruiter, placement cell",
 }
 
 # Verbs whose failing is a grievance by itself: "the videos never load", "nobody answers", "has not been processed". As
 # written, not by stem: "I have not started" is no failure, "it does not start" is.
 _WORKS = """
     load work open play start run launch download upload submit show appear update save sync connect display respond
-    reply answer help care accept register function match save print render arrive receive see find access
-    hear explain understand understandable log login sign get respond
-"""
+    reply answer help care accept register function match print render arrive receive see find access hear explain
+    understand understandable log login sign get
+    """
 _DONE = """
-    received arrived credited processed applied answered replied responded resolved solved fixed issued delivered reflected
-    refunded sent updated shown counted recorded saved working loading opening playing responding updating uploading loaded
-    replying answering visible available accessible audible readable possible appearing showing corrected paid reversed
-    returned helped informed heard come reached included delivered syncing able correct right true valid playable given
-"""
-FAILS_WHEN_NEGATED = frozenset(_DONE.split()) | {
-    form for word in _WORKS.split() for form in (word, word + ("es" if word.endswith("sh") else "s"))
-}
-
-# --- categories -----------------------------------------------------------------------------------------------------
-
-CATEGORIES: dict[str, dict[float, str]] = {
-    "Technical": {
-        3.0: """
-            login, log in, log me out, logs me out, logged out, sign in, password, browser, chrome, firefox, safari, crash, freeze,
-            frozen, froze, bug, glitch, buffer, buffering, server, server error, app, website, site, portal down, site down, install,
-            reinstall, uninstall, otp, subtitle, caption, screen, black screen, error 404, upload, load, loading, cache, playback,
-            dark mode, video ~ load, video ~ play, sound, audio, microphone, camera, notification, sync, player, streaming, offline,
-            works now, work now, working now, works again, working again, works fine, locked out, two factor, url, link ~ not work, mobile app, plugin, pop up, timeout, times out
-            """,
-        2.0: """
-            page, portal, platform, link, error, download, android, iphone, ios, ipad, tablet, laptop, computer, phone, mobile, windows,
-            linux, mac, version, update, button, feature, zoom, internet, wifi, connection, logo, display, click, account, submit,
-            environment, terminal, lab, maintenance, progress, search, dashboard, webinar link, invalid credentials, device, black
-            """,
-        1.0: "video, videos, stream, system, technical, open, access, screenshot, live class, save, software, online",
-    },
-    "Payment": {
-        3.0: """
-            refund, payment, pay, paid, charge, charged, debit, debited, deduct, deducted, upi, emi, installment, instalment,
-            transaction, coupon, promo, promo code, discount, checkout, credit card, debit card, net banking, netbanking, neft,
-            imps, rtgs, wallet, money back, my money, cashback, autopay, auto renewal, subscription, fee, refundable, money
-            """,
-        2.0: "amount, bank, card, price, scholarship, loan, credited, reverse, balance, voucher, rupee, rs, inr, ₹, cost, dues, waiver, paypal",
-        1.0: "account, cancel, cancelled, reference, enrolled in the wrong, $, €, £",
-    },
-    "Billing": {
-        6.0: "invoice, gst, gstin, receipt, tax invoice, vat, billing, bill, billed, fee receipt, tds, pan, purchase order, proforma",
-        2.0: "tax, reimburse, reimbursement, company name, statement, accounts department, accounts office, company, ledger, hsn",
-    },
-    "Certificate": {
-        6.0: "certificate, certification, certificate download, diploma, transcript, credential, badge, certificat, certificado, zertifikat",
-        2.0: "completion letter, verify, verification, spelling of my name, misspelled, reissue, issue ~ again, hard copy, name change, marksheet",
-    },
-    "Content": {
-        3.0: """
-            content, note, notes, slide, slides, handout, worksheet, syllabus, curriculum, chapter, lesson, lecture, material,
-            module, pdf, textbook, dataset, exercise, answer key, outdated, explanation, explaining, explain, topic, reading,
-            wrong answer, typo, example, tutorial, video lecture, recorded
-            """,
-        2.0: "unit, code, solution, page number, mistake, pace, too fast, too slow, beginner, boring, dull, diagram, dated",
-        1.0: "quiz, question, answers of, video, week, cover, read, project, exercise, confusing, syntax, understand",
-    },
-    "Support": {
-        3.0: """
-            support, support team, help desk, helpdesk, helpline, customer care, customer service, chat, chatbot, bot, ticket, no reply, no response,
-            reply, response, respond, nobody answer, no one answer, contact, call back, callback, call me, executive, on hold,
-            representative, office hours, timetable, profile, phone number, email address, change email, change of email, answer my,
-            answer questions, hung up, helper, replies
-            """,
-        2.0: "agent, mentor, email, mail, message, answer, help, contact number, schedule, wait, nobody, written, waited, heard, account, call",
-        1.0: "team, question, hello, hi, instructor, phone, when is",
-    },
-    "Academic": {
-        3.0: """
-            exam, examination, midterm, extension, attendance, absent, marked absent, grade, marks, semester, batch,
-            elective, viva, revaluation, re-evaluation, assignment, essay, eligible, reschedule, postpone, credits, gpa, result,
-            evaluation, thesis, dissertation, prerequisite, leave of absence, medical leave, final exam, grading, enrolment date
-            """,
-        2.0: "score, test, final, finals, deadline, project, leave, group, admission, section, transfer, clash, fever, hospital, surgery, extra time, extra week, portal shows",
-        1.0: "date, week, class, mark, submit, submitted, university, drop, exercise, present, move, morning, evening, teacher",
-    },
-    "Complaint": {
-        3.0: """
-            complaint, complain, grievance, rude, rudely, behaviour, misbehave, misbehaviour, insult, harass, harassment, unfair, discrimination,
-            bully, bullying, abuse, threatened, scam, fraud, cheat, cheated, thief, crook, unprofessional, mislead, misled, misleading, worst course,
-            worst experience, waste of money, terrible experience, horrible experience, disrespect, shouted, humiliate, humiliated, humiliating, rip off,
-            mismanagement, discriminated, favouritism, conduct, racist, sexist, worst institute, talked down, never again, bad experience, apology
-            """,
-        2.0: """
-            staff, staff member, management, institute, institution, institution, experience, promised, false promise, disappointed, consumer court, police,
-            expectation, lie, liar, academy, organisation, treated, treatment, noise, noisy, informed, cancelled, resigned, reputation, place
-            """,
-        1.0: "class, instructor, tutor, teacher, useless, waste, worst, people, school, you people",
-    },
-    "Career": {
-        4.0: """
-            placement, career, internship, resume, cv, mock interview, job offer, recruiter, hiring, placement cell, job, jobs, counsellor,
-            career guidance, salary, masters, higher studies, employer, hired, linkedin, portfolio review, placement team, cover letter
-            """,
-        2.0: "interview, abroad, which course, become, university, company, opening, employment, hr, campus, roadmap, guidance, change careers, data engineer",
-    },
-    "Feedback": {
-        3.0: "feedback, suggestion, suggest, review, survey, rating, stars, would be nice, would be great, idea, would recommend, wouldn't recommend, recommend",
-        2.0: "great course, good course, best course, love, enjoy, consider adding, it might help, would help, improvement, thank you so much, average, honest opinion, expected, quality, overall, worth, please consider",
-        1.0: "course, teacher, instructor, workshop, class, project, price, experience, learned, learnt, opinion, app, version",
-    },
+    received arrived credited processed applied answered replied responded resolved solved fixed issued delivered
+    reflected refunded sent updated shown counted recorded saved working loading opening playing responding updating
+    uploading loaded replying answering visible available accessible audible readable possible appearing showing
+    corrected paid reversed returned helped informed heard come reached included syncing able correct right true
+    valid playable given
+    """
+FAILS_WHEN_NEGATED = _words(_DONE) | {
+    form for word in sorted(_words(_WORKS)) for form in (word, word + ("es" if word.endswith("sh") else "s"))
 }
 
 # Words whose ending is no ending: please and pleased, even and evening, miss and missing are not the same.
-NOT_A_FORM = frozenset(
+NOT_A_FORM = _words(
     """
-    marks pleased evening missing meeting nothing something anything everything during billing building news address process
-    access needed opening kindly speed exceed succeed indeed wedding thing things bring string spring king ring
-    """.split()
+    marks pleased evening missing meeting nothing something anything everything during billing building news address
+    process access needed opening kindly speed exceed succeed indeed wedding thing things bring string spring king
+    ring
+    """
 )
 
-# --- language -------------------------------------------------------------------------------------------------------
-
-ENGLISH = frozenset(
+ACRONYMS = _words(
     """
-    the a i my is was and to of for in it this that you have not with on are be at but please can could would when what how
-    your from there so if has been do does did will we they or as an by which who where am were they our all more any good
-    great thanks thank very never nothing again still get got need i'm it's don't
-    """.split()
-)
-# Hindi in Latin letters, Spanish, German, French, Portuguese, Italian: small words that English does not have.
-FOREIGN = frozenset(
+    pdf gst gstin upi emi otp sql html css php api url app ios ipad usb faq neft imps rtgs vat tds pan cgpa gpa iit
+    nit cbse icse mba bsc msc btech aws gcp ibm sap json xml csv cpu gpu ram ssd hdd wifi led lcd inr usd utc ist kyc
+    sms pin ceo hod dbms iot nlp ui ux ai ml id cv hr it tv pc ok asap nri tkt crs stu roi seo crm erp vpn lms ppt
+    doc png jpg mp3 mp4 zip
     """
-    hai hain nahi nahin kya kaise mera meri mere mujhe aap aapka kripya gaya gayi gaye raha rahi rahe kar karo kare karna bhai bahut
-    accha acha ache ka ki ke ko se aur kyun abhi tak wala wale wali hum yeh ye woh mein koi kuch bhi toh paisa paise bohot jaldi
-    el la los las de que y en un una por para con mi mis hace muy pero quisiera hola gracias es del al lo se su hasta desde
-    ich der und ist nicht ein eine einen mit kann habe bitte sie wir auf dem den zu von vielen dank noch kein keine wie wann mein meine
-    je le les des une et est pas pour ce cette vous nous mais avec merci bonjour dans du ne sur mon ma
-    meu minha obrigado obrigada uma com ainda il non che per grazie sono mio ho ancora della
-    """.split()
-)
-ACRONYMS = frozenset(
-    """
-    pdf gst gstin upi emi otp sql html css php api url app ios ipad usb faq neft imps rtgs vat tds pan cgpa gpa iit nit cbse icse
-    mba bsc msc btech aws gcp ibm sap json xml csv cpu gpu ram ssd hdd wifi led lcd inr usd utc ist kyc sms pin ceo hod dbms iot nlp
-    ui ux ai ml id cv hr it tv pc ok asap nri tkt crs stu roi seo crm erp ram vpn lms ppt doc png jpg mp3 mp4 zip
-    """.split()
 )
 
 
@@ -443,9 +345,9 @@ def meanings() -> dict[str, Meaning]:
         add(phrases, Meaning(feeling=feeling))
     for tag, phrases in TAGS.items():
         add(phrases, Meaning(tags=frozenset({tag})))
-    for topic, phrases in TOPICS.items():
+    for topic, phrases in subjects.TOPICS.items():
         add(phrases, Meaning(tags=frozenset({f"about {topic}"})))
-    for category, weights in CATEGORIES.items():
+    for category, weights in subjects.CATEGORIES.items():
         for weight, phrases in weights.items():
             add(phrases, Meaning(hints=((category, weight),)))
     return found

@@ -88,7 +88,8 @@ def _weigh(sentence: Sentence) -> Weighed:
     resolved = _is_resolved(sentence, turned)
     failures = 0 if _is_supposed(sentence) else _failures(sentence, turned)
     ironic = sentence.has("thank for a wrong") or _opens_ironically(sentence, failures)
-    if (sentence.has("although") or sentence.has("promise")) and not resolved and not any(each > 0 for each in feelings):
+    conceded = sentence.has("although") or sentence.has("promise")
+    if conceded and not resolved and not any(each > 0 for each in feelings):
         failures += 1  # "marked absent although I was there", "we were promised": it should have been otherwise
     asks = sentence.has("ask") or "?" in sentence.end
     return Weighed(feelings, failures, sentence.has("thanks"), asks, resolved, ironic)
@@ -171,7 +172,7 @@ def _is_resolved(sentence: Sentence, turned: dict[int, int]) -> bool:
 
 
 def _opens_ironically(sentence: Sentence, failures: int) -> bool:
-    """"Great, the site is down again": praise cut off by a mark, or of "another" failure, without a "but"."""
+    """ "Great, the site is down again": praise cut off by a mark, or of "another" failure, without a "but"."""
     if not sentence.hits or sentence.has("but") or sentence.has("resolved"):
         return False
     first = sentence.hits[0]
@@ -221,7 +222,7 @@ def _together(sentences: list[Sentence], weighed: list[Weighed], failures: int, 
 
 
 def _turn(sentences: list[Sentence], place: int) -> float:
-    """"I like the course. However, ...": a sentence that begins with a "but" takes weight off the one before."""
+    """ "I like the course. However, ...": a sentence that begins with a "but" takes weight off the one before."""
     after = sentences[place + 1] if place + 1 < len(sentences) else None
     return BEFORE_BUT if after and after.hits and after.hits[0].start == 0 and _turns(after.hits[0]) else 1.0
 

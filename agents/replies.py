@@ -19,7 +19,7 @@ CLOSINGS = {
 }
 # What we do about it: when something went wrong, and when something is asked for.
 MENDING = {
-    "Technical": "Our technical team is looking into it. It helps us to know your device, your browser and the time it happened.",
+    "Technical": "Our technical team is looking into it. It helps to know your device, browser and the time.",
     "Payment": "We are checking the payment with our bank. Any amount taken in error goes back to you in full.",
     "Billing": "We are checking your invoice and will send you a corrected one.",
     "Certificate": "We are checking your record and will tell you when you can expect the correct certificate.",
@@ -44,7 +44,7 @@ ANSWERING = {
 }
 UNREAD = {
     "unread_language": "Thank you for writing. A colleague who reads your language will answer you.",
-    "unread_empty": "We have received a message without any text from you. How can we help? Just reply to this message.",
+    "unread_empty": "We have received a message from you without any text. How can we help? Just reply to it.",
 }
 
 

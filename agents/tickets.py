@@ -3,11 +3,11 @@
     mood.py      the sentiment and its score
     issues.py    the key issues
     replies.py   the response templates
-    lexicon.py   what words mean; words.py finds them in a text
+    lexicon.py   what words mean (subjects.py: what they are about); words.py finds them in a text; language.py
 
-Only English is read. A ticket in another language is Neutral with a score of 0 (`language` says `other`), its category is
-found as far as it uses international words, and its template hands it to somebody who can read it. A ticket without words
-(`none`) is judged by its emoji alone.
+Only English is read. A ticket in another language (`other`) is Neutral with a score of 0, and of Medium priority so that
+it does not wait long for somebody who can read it; its category is found as far as it uses international words. A ticket
+without words (`none`) is judged by its emoji alone.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from typing import Any
 
 from agents import replies
 from agents.issues import CODES, MOST_ISSUES, Issue, issues_in
+from agents.language import Language, language
 from agents.mood import Mood, mood_of
 from agents.protocol import Masker, Unusable
-from agents.words import Language, Sentence, language, own_words, read
+from agents.words import Sentence, own_words, read
 
 SENTIMENTS = ("Positive", "Neutral", "Negative", "Very Negative")
 CATEGORIES = (
@@ -160,7 +161,7 @@ def _read(record: Ticket) -> _Read:
 
 
 def _category(ticket: _Read) -> str:
-    """The one with the most evidence: distinct words, key issues, and for a ticket about nothing in particular its mood."""
+    """The one with the most evidence: distinct words, key issues, and, for want of both, the mood."""
     best: dict[tuple[str, str], float] = {}  # a word counts once, where it counts most
     for place, sentence in enumerate(ticket.sentences):
         weigh = IN_SUBJECT if place < ticket.titles else 1.0
@@ -211,12 +212,12 @@ def _is_critical(ticket: _Read, mood: str) -> bool:
         return True
     if ticket.says("today") and ticket.mood.failures and ticket.says("due", "urgent"):
         return True
-    furious = mood == "Very Negative"
-    return furious and (ticket.says("crime", "about refund") or (ticket.says("about exam") and ticket.mood.failures > 0))
+    at_stake = ticket.says("crime", "about refund") or (ticket.says("about exam") and ticket.mood.failures > 0)
+    return mood == "Very Negative" and at_stake
 
 
 def _is_high(ticket: _Read, mood: str, category: str) -> bool:
-    """Learning has stopped, a date is near, money is asked back, people were treated badly or left without an answer."""
+    """Learning has stopped, a date is near, money is asked back, people were treated badly or left unanswered."""
     if mood == "Very Negative":
         return category != "Feedback"
     if ticket.says("about refund", "illness") or (ticket.says("due") and ticket.says("today")):

@@ -1,8 +1,7 @@
-"""A text as words, sentences and the phrases of the lexicon: what mood, category and priority of a ticket are read from.
+"""A text as sentences, words and phrases of the lexicon: what mood, category and priority of a ticket are read from.
 
     stem          refunded, refunds, refunding -> refund: one entry of the lexicon for all forms of a word
     mend          crahses -> crashes: one letter too many, too few, or two swapped
-    language      en, other or none, from its letters and its small words
     read          a text -> its sentences, each with the phrases of the lexicon that occur in it
 
 All of it is deterministic and knows nothing but the text and the lexicon.
@@ -13,11 +12,11 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterable
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from agents import lexicon
+from agents.language import LONGEST
 
-LONGEST = 8000  # characters that are read of one text: a pasted log says nothing more about its writer
 LONGEST_GAP = 2  # words that "~" stands for in a phrase of the lexicon
 SHORTEST_MENDED = 6  # letters: of shorter words too many are one letter from another one
 
@@ -25,13 +24,11 @@ _EMOJI = "[\U0001f300-\U0001faff\u2600-\u27bf]"
 _TOKEN = re.compile(
     rf"[^\W\d_]+(?:['’][^\W\d_]+)*|\d+(?:[.,:]\d+)*|{_EMOJI}|:-?[()D]|[₹$€£%&?!.,;:\n()\[\]–—-]", re.UNICODE
 )
-_WORD = re.compile(r"[^\W\d_]+")
-_LATIN = frozenset("éèñçöäüßàáâêíóúôœ")
 _SENTENCE_ENDS = frozenset(".!?\n;")
 _CLAUSE_ENDS = frozenset(",:()[]–—-")
 _VOWELS = frozenset("aeiouy")
 _CVC = re.compile("^[^aeiou]*[^aeiou][aeiouy][^aeiouwxy]$")
-SET_PHRASES = frozenset({"neutral", "set phrase", "thank for a wrong"})  # tags of phrases that are not the sum of their words
+SET_PHRASES = frozenset({"neutral", "set phrase", "thank for a wrong"})  # tags: more than the sum of the words
 _STRETCHED = re.compile(r"([a-z])\1{2,}")  # sooo, pleeease
 _QUOTED = re.compile(r'"[^"\n]*"|“[^”\n]*”|«[^»\n]*»|(?m:^>.*$)')
 SHORTEST_QUOTE = 4  # words: a shorter quotation is an error message or an ironic mark, not another person's sentence
@@ -96,7 +93,7 @@ def _without_ending(word: str) -> str:
 
 @functools.lru_cache(maxsize=50_000)
 def mend(word: str) -> str:
-    """The stem of a word; of a stretched or misspelt one the stem of the only word of the lexicon that is one slip away."""
+    """The stem of a word; of a stretched or misspelt one the stem of the word of the lexicon one slip away, if any."""
     if _STRETCHED.search(word):
         shorter = [stem(_STRETCHED.sub(letters, word)) for letters in (r"\1\1", r"\1")]
         return next((near for near in shorter if near in lexicon_stems()), shorter[0])
@@ -131,11 +128,12 @@ def lexicon_phrases() -> dict[str, tuple[Phrase, ...]]:
 
 
 def _merged(phrases: list[Phrase]) -> list[Phrase]:
-    """Forms of one word that share a stem are one entry."""
+    """Forms of one word are one entry; a phrase also says what its first word says, unless it is a set phrase."""
     meanings: dict[tuple[str, ...], lexicon.Meaning] = {}
     for others, meaning in phrases:
         meanings[others] = meanings[others].and_also(meaning) if others in meanings else meaning
-    return list(meanings.items())
+    alone = meanings.get((), lexicon.Meaning())
+    return [(others, said if said.tags & SET_PHRASES else said.and_also(alone)) for others, said in meanings.items()]
 
 
 @functools.cache
@@ -165,19 +163,19 @@ def _match(tokens: list[Token], at: int, others: tuple[str, ...]) -> int | None:
 
 
 def _phrases_in(tokens: list[Token]) -> list[Hit]:
-    """At every word all phrases that begin there, as one hit; a set phrase ("kind regards") hides the words in it."""
+    """At every word the longest phrase that begins there; a set phrase ("kind regards") hides the words in it."""
     phrases, hits, at = lexicon_phrases(), [], 0
     while at < len(tokens):
-        hit = None
+        following = tokens[at + 1].stem if at + 1 < len(tokens) else ""
         for others, meaning in phrases.get(tokens[at].stem, ()):
+            if others and others[0] != following and others[0] != "~":
+                continue  # as nearly always: saves the call
             end = _match(tokens, at + 1, others) if others else at + 1
             if end is not None:
-                hit = Hit(at, hit.end, hit.meaning.and_also(meaning)) if hit else Hit(at, end, meaning)
-                if meaning.tags & SET_PHRASES:
-                    break
-        if hit:
-            hits.append(hit)
-        at = hit.end if hit and hit.meaning.tags & SET_PHRASES else at + 1
+                hits.append(Hit(at, end, meaning))
+                at = end - 1 if meaning.tags & SET_PHRASES else at
+                break
+        at += 1
     return hits
 
 
@@ -186,8 +184,11 @@ def _phrases_in(tokens: list[Token]) -> list[Hit]:
 
 def read(text: str) -> list[Sentence]:
     """The sentences of a text. A mark inside a sentence (comma, colon, dash) is a token of its own."""
-    sentences, tokens, end = [], [], ""
-    for found in _TOKEN.findall(text[:LONGEST]):
+    sentences: list[Sentence] = []
+    tokens: list[Token] = []
+    text, end = text[:LONGEST], ""
+    stretched = bool(_STRETCHED.search(text.lower()))
+    for found in _TOKEN.findall(text):
         if found in _SENTENCE_ENDS:
             end += found
             continue
@@ -196,17 +197,14 @@ def read(text: str) -> list[Sentence]:
             tokens = []
         end = ""
         lower = found.lower()
-        tokens.append(Token(lower, mend(lower), _is_shouted(found, lower)))
+        loud = found.isupper() and len(found) > 2 and lower not in lexicon.ACRONYMS
+        tokens.append(Token(lower, mend(lower), loud or (stretched and bool(_STRETCHED.search(lower)))))
     return [*sentences, _sentence(tokens, end)] if tokens else sentences
 
 
 def _sentence(tokens: list[Token], end: str) -> Sentence:
     hits = _phrases_in(tokens)
     return Sentence(tokens, hits, end.strip(), frozenset().union(*(hit.meaning.tags for hit in hits)))
-
-
-def _is_shouted(word: str, lower: str) -> bool:
-    return len(word) > 2 and ((word.isupper() and lower not in lexicon.ACRONYMS) or bool(_STRETCHED.search(lower)))
 
 
 def own_words(text: str) -> str:
@@ -219,22 +217,3 @@ def own_words(text: str) -> str:
 
 def is_clause_end(token: Token) -> bool:
     return token.text in _CLAUSE_ENDS
-
-
-# --- language -------------------------------------------------------------------------------------------------------
-
-
-Language = Literal["en", "other", "none"]
-
-
-def language(text: str) -> Language:
-    """en, other, or none for a text without a word. Short words decide; a text without any of them counts as English."""
-    words = _WORD.findall(text[:LONGEST].lower())
-    if not words:
-        return "none"
-    letters = "" if text.isascii() else "".join(words)
-    if sum(not letter.isascii() and letter not in _LATIN for letter in letters) * 3 > len(letters) > 0:
-        return "other"
-    english = sum(word in lexicon.ENGLISH for word in words)
-    foreign = sum(word in lexicon.FOREIGN or not word.isascii() for word in words)
-    return "other" if foreign > english else "en"
