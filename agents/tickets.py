@@ -5,9 +5,9 @@
     replies.py   the response templates
     lexicon.py   what words mean (subjects.py: what they are about); words.py finds them in a text; language.py
 
-Only English is read. A ticket in another language (`other`) is Neutral with a score of 0, and of Medium priority so that
-it does not wait long for somebody who can read it; its category is found as far as it uses international words. A ticket
-without words (`none`) is judged by its emoji alone.
+Only English is read. A ticket in another language (`other`) is Neutral with a score of 0, and of Medium priority so
+that it does not wait long for somebody who can read it; its category is found as far as it uses international words. A
+ticket without words (`none`) is judged by its emoji alone.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from agents import replies
 from agents.issues import CODES, MOST_ISSUES, Issue, issues_in
 from agents.language import Language, language
 from agents.mood import Mood, mood_of
-from agents.protocol import Masker, Unusable
+from agents.protocol import Masker, Prompt, Unusable, read_prompt
 from agents.words import Sentence, own_words, read
 
 SENTIMENTS = ("Positive", "Neutral", "Negative", "Very Negative")
@@ -101,6 +101,10 @@ class TicketAgent:
             },
         },
     }
+
+    @property
+    def prompt(self) -> Prompt:
+        return read_prompt(self.name)
 
     def opine(self, record: Ticket) -> TicketOpinion:
         ticket = _read(record)
