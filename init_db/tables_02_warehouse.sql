@@ -317,7 +317,7 @@ comment on column warehouse.ai_student_risk.days_since_activity is 'days from th
 comment on column warehouse.ai_student_risk.mean_completion is 'percent, mean over the student''s courses; null: no course';
 comment on column warehouse.ai_student_risk.payment_status is 'of the enrolment; null: not enrolled';
 comment on column warehouse.ai_student_risk.negative_tickets is 'tickets of negative sentiment (by the rules) in the 30 days that end with as_of';
-comment on column warehouse.ai_student_risk.low_scores is 'assessments and scored events under 40 % in the 90 days that end with as_of';
+comment on column warehouse.ai_student_risk.low_scores is 'assessments and scored events under 40 percent in the 90 days that end with as_of';
 comment on column warehouse.ai_student_risk.score is '0 to 100, always by the rule in agents/risk.py';
 comment on column warehouse.ai_student_risk.category is 'Low under 25, Medium under 50, High under 75, else Critical';
 comment on column warehouse.ai_student_risk.factors is 'the factors that gave points, in the order of the rule';
