@@ -56,6 +56,7 @@ def _expression(name: str, kind: pa.DataType, defused: bool) -> str:
     if kind == pa.bool_():
         return f"{column}::text"  # true, not t
     if kind == pa.string() and defused:
+        column += "::text"  # an array, too
         return f"case when left({column}, 1) in {FORMULA} then '''' || {column} else {column} end"
     return column
 
