@@ -29,10 +29,18 @@ FAILURE = -1.5
 STRONG, MOST_MILD = -2.5, 4.2  # failures and feelings weaker than STRONG make no ticket Very Negative, however many
 MINOR = 0.3  # what a failure weighs that its writer calls small
 THANKS, RESOLVED = 1.6, 1.4
-PRAISE_BESIDE_FAILURE = 0.3
+PRAISE_BESIDE_FAILURE, MOST_PRAISE_BESIDE_FAILURE = 0.3, 0.5
+UNASKED, FEWEST_UNASKED = (
+    -1.2,
+    6,
+)  # a statement of so many words that asks for nothing is rarely sent without a grievance
 EXCLAIMED = 0.1  # per exclamation mark, up to four
 SPREAD = 5.0  # the raw mood that becomes 0.76
-POSITIVE, NEGATIVE, VERY_NEGATIVE = 0.22, -0.18, -0.75  # scores from which a mood has its name
+POSITIVE, NEGATIVE, VERY_NEGATIVE = 0.21, -0.18, -0.75  # scores from which a mood has its name
+
+
+FAILING = frozenset({"failure", "waiting", "money gone"})
+CONCEDING = frozenset({"but", "although"})
 
 
 class Mood(NamedTuple):
@@ -88,7 +96,7 @@ def _weigh(sentence: Sentence) -> Weighed:
     resolved = _is_resolved(sentence, turned)
     failures = 0 if _is_supposed(sentence) else _failures(sentence, turned)
     ironic = sentence.has("thank for a wrong") or _opens_ironically(sentence, failures)
-    conceded = sentence.has("although") or sentence.has("promise")
+    conceded = sentence.has("although") or (sentence.has("promise") and not sentence.has("thanks"))
     if conceded and not resolved and not any(each > 0 for each in feelings):
         failures += 1  # "marked absent although I was there", "we were promised": it should have been otherwise
     asks = sentence.has("ask") or "?" in sentence.end
@@ -102,7 +110,7 @@ def _feels(hit: Hit) -> bool:
 def _negations(sentence: Sentence) -> dict[int, int]:
     """Place of a word -> place of the negation that reaches it."""
     reached: dict[int, int] = {}
-    for hit in sentence.hits:
+    for hit in sentence.hits if sentence.has("not") else ():
         if "not" not in hit.meaning.tags or "neutral" in hit.meaning.tags:
             continue
         for at in range(hit.start + 1, min(hit.start + 2 + NEGATION_REACH, len(sentence.tokens))):
@@ -130,7 +138,7 @@ def _feeling(sentence: Sentence, hit: Hit, turned: dict[int, int]) -> float:
 def _contrast(sentence: Sentence, place: int) -> float:
     """What stands before a "but" is conceded, what stands after it is meant; "although" concedes its own clause."""
     weight = 1.0
-    for hit in sentence.hits:
+    for hit in sentence.hits if not sentence.tags.isdisjoint(CONCEDING) else ():
         if "but" in hit.meaning.tags:
             weight *= BEFORE_BUT if place < hit.start else AFTER_BUT
         elif "although" in hit.meaning.tags and hit.start < place <= _clause_end(sentence, hit.start):
@@ -145,12 +153,8 @@ def _clause_end(sentence: Sentence, start: int) -> int:
 
 def _failures(sentence: Sentence, turned: dict[int, int]) -> int:
     """Words of failure that are not negated, and negated verbs of working: "never load", "has not arrived"."""
-    found = 0
-    for hit in sentence.hits:
-        if hit.meaning.tags & {"failure", "waiting", "money gone"} and hit.start not in turned:
-            found += 1
-    words = {turned[at] for at, token in enumerate(sentence.tokens) if at in turned and _must_work(token.text)}
-    return found + len(words)
+    told = sum(hit.start not in turned and not hit.meaning.tags.isdisjoint(FAILING) for hit in sentence.hits)
+    return told + len({turned[at] for at in turned if sentence.tokens[at].text in lexicon.FAILS_WHEN_NEGATED})
 
 
 def _is_supposed(sentence: Sentence) -> bool:
@@ -158,13 +162,9 @@ def _is_supposed(sentence: Sentence) -> bool:
     return "?" in sentence.end and any(token.text in ("if", "case") for token in sentence.tokens)
 
 
-def _must_work(word: str) -> bool:
-    return word in lexicon.FAILS_WHEN_NEGATED
-
-
 def _is_resolved(sentence: Sentence, turned: dict[int, int]) -> bool:
     """It works now; not: please fix it, it was not solved, can it be sorted out?"""
-    if "?" in sentence.end:
+    if "?" in sentence.end or not sentence.has("resolved"):
         return False
     marks = [hit for hit in sentence.hits if "resolved" in hit.meaning.tags and hit.start not in turned]
     asked = sentence.has("ask") and not any(sentence.tokens[hit.start].text in ("please", "close") for hit in marks)
@@ -211,12 +211,16 @@ def _together(sentences: list[Sentence], weighed: list[Weighed], failures: int, 
     mild = [-value for value in values if STRONG < value < 0] + [-FAILURE * (MINOR if minor else 1)] * failures
     blame = -_faded([-value for value in values if value <= STRONG]) - min(_faded(mild), MOST_MILD)
     praise = _faded([value for value in values if value > 0])
-    if failures:
-        praise *= 1 - MINOR if minor else PRAISE_BESIDE_FAILURE
+    if failures:  # praise beside what failed makes it milder, no more
+        praise = praise * (1 - MINOR) if minor else min(praise * PRAISE_BESIDE_FAILURE, MOST_PRAISE_BESIDE_FAILURE)
     if resolved:
         praise, blame = praise + RESOLVED, blame * 0.25
     if any(each.thanks for each in weighed) and not failures and not any(each.asks for each in weighed):
         praise += THANKS
+    courteous = any(each.asks or each.thanks for each in weighed) or any(each.has("neutral") for each in sentences)
+    words = sum(len(sentence.tokens) for sentence in sentences)
+    if not praise and not resolved and not courteous and words >= FEWEST_UNASKED:
+        blame = min(blame, UNASKED)
     raw = (praise + blame) * (1 + EXCLAIMED * min(sum(sentence.end.count("!") for sentence in sentences), 4))
     return raw * SHOUTED if raw < 0 and _is_all_shouted(sentences) else raw
 

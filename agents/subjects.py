@@ -51,28 +51,32 @@ TOPICS: dict[str, str] = {
 CATEGORIES: dict[str, dict[float, str]] = {
     "Technical": {
         3.0: """
-            login, log in, log me out, logs me out, logged out, sign in, password, browser, chrome, firefox, safari,
-            crash, freeze, frozen, froze, bug, glitch, buffer, buffering, server, server error, app, website, site,
-            portal down, site down, install, reinstall, uninstall, otp, subtitle, caption, screen, black screen,
-            error 404, upload, load, loading, cache, playback, dark mode, video ~ load, video ~ play, sound, audio,
-            microphone, camera, notification, sync, player, streaming, offline, works now, work now, working now,
-            works again, working again, works fine, locked out, two factor, url, link ~ not work, mobile app, plugin,
-            pop up, timeout, times out
+            captcha, proctoring window, webcam, headset, playback speed, cookies, sandbox, virtual machine, compiler,
+            screen reader, data usage, pop-up, resolution, speaker, volume, sign up page, disappear, disappeared,
+            deleted, erased, two accounts, logs out, 404, login, log in, log me out, logs me out, logged out,
+            sign in, password, browser, chrome, firefox, safari, crash, freeze, frozen, froze, bug, glitch, buffer,
+            buffering, server, server error, app, website, site, portal down, site down, install, reinstall,
+            uninstall, otp, subtitle, caption, screen, black screen, error 404, upload, load, loading, cache,
+            playback, dark mode, video ~ load, video ~ play, sound, audio, microphone, camera, notification, sync,
+            player, streaming, offline, works now, work now, working now, works again, working again, works fine,
+            locked out, two factor, url, link ~ not work, mobile app, plugin, pop up, timeout, times out
             """,
         2.0: """
-            page, portal, platform, link, error, download, android, iphone, ios, ipad, tablet, laptop, computer,
-            phone, mobile, windows, linux, mac, version, update, button, feature, zoom, internet, wifi, connection,
-            display, click, account, submit, maintenance, progress, search, dashboard, webinar link,
-            invalid credentials, device, black
+            window, tab, keyboard, refresh, proctoring, calendar, tap, click on, disabled, downloads, page, portal,
+            platform, link, error, download, android, iphone, ios, ipad, tablet, laptop, computer, phone, mobile,
+            windows, linux, mac, version, update, button, feature, zoom, internet, wifi, connection, display, click,
+            account, submit, maintenance, progress, search, dashboard, webinar link, invalid credentials, device,
+            black
             """,
         1.0: "video, videos, stream, system, technical, open, access, screenshot, live class, save, software, online",
     },
     "Payment": {
         3.0: """
-            refund, payment, pay, paid, charge, charged, debit, debited, deduct, deducted, upi, emi, installment,
-            instalment, transaction, coupon, promo, promo code, discount, checkout, credit card, debit card,
-            net banking, netbanking, neft, imps, rtgs, wallet, money back, my money, cashback, autopay, auto renewal,
-            subscription, fee, refundable, money
+            cheque, demand draft, gateway, late fee, concession, purchase, cash, partial refund, remittance,
+            reversal, my card, fee waiver, statement to you, refund, payment, pay, paid, charge, charged, debit,
+            debited, deduct, deducted, upi, emi, installment, instalment, transaction, coupon, promo, promo code,
+            discount, checkout, credit card, debit card, net banking, netbanking, neft, imps, rtgs, wallet,
+            money back, my money, cashback, autopay, auto renewal, subscription, fee, refundable, money
             """,
         2.0: """
             amount, bank, card, price, scholarship, loan, credited, reverse, balance, voucher, rupee, rs, inr, ₹,
@@ -85,7 +89,10 @@ CATEGORIES: dict[str, dict[float, str]] = {
             invoice, gst, gstin, receipt, tax invoice, vat, billing, bill, billed, fee receipt, tds, pan,
             purchase order, proforma
             """,
-        2.0: "tax, reimburse, reimbursement, company name, statement, accounts department, company, ledger, hsn",
+        2.0: """
+            credit note, made out to, totals, bill to, accountant, bookkeeping, auditor, tax, reimburse,
+            reimbursement, company name, statement, accounts department, company, ledger, hsn
+            """,
     },
     "Certificate": {
         6.0: """
@@ -93,12 +100,15 @@ CATEGORIES: dict[str, dict[float, str]] = {
             certificado, zertifikat
             """,
         2.0: """
+            embassy, framed, attested, attestation, apostille, printed copy, convocation, laminated,
             completion letter, verify, verification, spelling of my name, misspelled, reissue, issue ~ again,
             hard copy, name change, marksheet
             """,
     },
     "Content": {
         3.0: """
+            homework, narrator, case study, flashcard, recordings, workbook, glossary, taught in, chart, script,
+            howlers, translation, practice questions, assignment question, model answer, course book, reading list,
             content, note, notes, slide, slides, handout, worksheet, syllabus, curriculum, chapter, lesson, lecture,
             material, module, pdf, textbook, dataset, exercise, answer key, outdated, explanation, explaining,
             explain, topic, reading, wrong answer, typo, example, tutorial, video lecture, recorded
@@ -108,23 +118,27 @@ CATEGORIES: dict[str, dict[float, str]] = {
     },
     "Support": {
         3.0: """
-            support, support team, help desk, helpdesk, helpline, customer care, customer service, chat, chatbot,
-            bot, ticket, no reply, no response, reply, response, respond, nobody answer, no one answer, contact,
-            call back, callback, call me, executive, on hold, representative, office hours, timetable, profile,
-            phone number, email address, change email, change of email, answer my, answer questions, replies
+            front office, reception, appointment, faq, operator, help line, opening hours, visit the office,
+            receptionist, enquiry, inquiry, support, support team, help desk, helpdesk, helpline, customer care,
+            customer service, chat, chatbot, bot, ticket, no reply, no response, reply, response, respond,
+            nobody answer, no one answer, contact, call back, callback, call me, executive, on hold, representative,
+            office hours, timetable, profile, phone number, email address, change email, change of email, answer my,
+            answer questions, replies
             """,
         2.0: """
-            agent, mentor, email, mail, message, answer, help, contact number, schedule, wait, nobody, written,
-            waited, heard, account, call
+            office, reading these, visit, replied, colleague, holiday, agent, mentor, email, mail, message, answer,
+            help, contact number, schedule, wait, nobody, written, waited, heard, account, call
             """,
         1.0: "team, question, hello, hi, instructor, phone, when is",
     },
     "Academic": {
         3.0: """
-            exam, examination, midterm, extension, attendance, absent, marked absent, grade, marks, semester, batch,
-            elective, viva, revaluation, re-evaluation, assignment, essay, eligible, reschedule, postpone, credits,
-            gpa, result, evaluation, thesis, dissertation, prerequisite, leave of absence, medical leave, final exam,
-            grading, enrolment date
+            practical exam, hall ticket, admit card, supplementary, re-exam, plagiarism, roll number, backlog,
+            board exam, rank, internal marks, syllabus change, more time, semester break, to pass, passing marks,
+            drop the, transcripts, convocation date, exam, examination, midterm, extension, attendance, absent,
+            marked absent, grade, marks, semester, batch, elective, viva, revaluation, re-evaluation, assignment,
+            essay, eligible, reschedule, postpone, credits, gpa, result, evaluation, thesis, dissertation,
+            prerequisite, leave of absence, medical leave, final exam, grading, enrolment date
             """,
         2.0: """
             score, test, final, deadline, project, leave, admission, section, transfer, clash, fever, hospital,
@@ -145,17 +159,19 @@ CATEGORIES: dict[str, dict[float, str]] = {
             worst institute, never again, bad experience, apology
             """,
         2.0: """
-            staff, staff member, management, institute, institution, experience, promised, false promise,
-            disappointed, consumer court, police, expectation, lie, liar, academy, organisation, treated, treatment,
-            cancelled, reputation, place
+            remarks, laughed, ashamed, authorities, trainer, attitude, teased, hygiene, crowded, partiality,
+            moved again, third time, lawyer, contract, staff, staff member, management, institute, institution,
+            experience, promised, false promise, disappointed, consumer court, police, expectation, lie, liar,
+            academy, organisation, treated, treatment, cancelled, reputation, place
             """,
         1.0: "class, instructor, tutor, teacher, useless, waste, worst, people, school, you people",
     },
     "Career": {
         4.0: """
-            placement, career, internship, resume, cv, mock interview, job offer, recruiter, hiring, placement cell,
-            job, jobs, counsellor, career guidance, salary, hired, linkedin, portfolio review, placement team,
-            cover letter
+            freelance, freelancing, job fair, portfolio, apprenticeship, vacancy, vacancies, alumni, referral,
+            portfolio workshop, your placement, career switch, placement, career, internship, resume, cv,
+            mock interview, job offer, recruiter, hiring, placement cell, job, jobs, counsellor, career guidance,
+            salary, hired, linkedin, portfolio review, placement team, cover letter
             """,
         2.0: """
             interview, which course, become, university, company, opening, employment, hr, campus, roadmap, guidance,
@@ -164,6 +180,7 @@ CATEGORIES: dict[str, dict[float, str]] = {
     },
     "Feedback": {
         3.0: """
+            wish, five stars, zero stars, it would help, feature request, would love to see, thumbs up, shout out,
             feedback, suggestion, suggest, review, survey, rating, stars, would be nice, would be great, idea,
             would recommend, wouldn't recommend, recommend
             """,

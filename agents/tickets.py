@@ -224,11 +224,13 @@ def _is_high(ticket: _Read, mood: str, category: str) -> bool:
     """Learning has stopped, a date is near, money is asked back, people were treated badly or left unanswered."""
     if mood == "Very Negative":
         return category != "Feedback"
-    if ticket.says("about refund", "illness") or (ticket.says("due") and ticket.says("today")):
+    if ticket.says("about refund", "illness") or (ticket.says("due") and ticket.says("today", "missed")):
         return True
     if mood != "Negative" or ticket.says("minor"):
         return False
-    if ticket.says("blocked", "mistreated", "urgent", "missed") or (ticket.says("due") and ticket.says("soon")):
+    if ticket.says("blocked", "mistreated", "urgent", "missed", "taken") or (
+        ticket.says("due") and ticket.says("soon")
+    ):
         return True
     disputed = {issue.code for issue in ticket.issues} & {"exam_trouble", "grade_disputed"}
     return bool(disputed) or (ticket.says("waiting") and ticket.says("repeated"))

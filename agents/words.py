@@ -65,7 +65,6 @@ class Sentence(NamedTuple):
 # --- words ----------------------------------------------------------------------------------------------------------
 
 
-@functools.lru_cache(maxsize=50_000)
 def stem(word: str) -> str:
     """charged, charges, charging -> charg; studies -> studi, study -> studi. Not a word, but the same for all forms."""
     word = word.replace("’", "'").removesuffix("'s")
@@ -91,7 +90,6 @@ def _without_ending(word: str) -> str:
     return word[:-1] if word.endswith("s") and word[-2] not in "sui" else word
 
 
-@functools.lru_cache(maxsize=50_000)
 def mend(word: str) -> str:
     """The stem of a word; of a stretched or misspelt one the stem of the word of the lexicon one slip away, if any."""
     if _STRETCHED.search(word):
@@ -164,18 +162,20 @@ def _match(tokens: list[Token], at: int, others: tuple[str, ...]) -> int | None:
 
 def _phrases_in(tokens: list[Token]) -> list[Hit]:
     """At every word the longest phrase that begins there; a set phrase ("kind regards") hides the words in it."""
-    phrases, hits, at = lexicon_phrases(), [], 0
-    while at < len(tokens):
+    known, hits, skip = lexicon_phrases(), [], 0
+    for at, token in enumerate(tokens):
+        phrases = known.get(token.stem)
+        if phrases is None or at < skip:
+            continue
         following = tokens[at + 1].stem if at + 1 < len(tokens) else ""
-        for others, meaning in phrases.get(tokens[at].stem, ()):
+        for others, meaning in phrases:
             if others and others[0] != following and others[0] != "~":
                 continue  # as nearly always: saves the call
             end = _match(tokens, at + 1, others) if others else at + 1
             if end is not None:
                 hits.append(Hit(at, end, meaning))
-                at = end - 1 if meaning.tags & SET_PHRASES else at
+                skip = end if meaning.tags & SET_PHRASES else skip
                 break
-        at += 1
     return hits
 
 
@@ -186,9 +186,8 @@ def read(text: str) -> list[Sentence]:
     """The sentences of a text. A mark inside a sentence (comma, colon, dash) is a token of its own."""
     sentences: list[Sentence] = []
     tokens: list[Token] = []
-    text, end = text[:LONGEST], ""
-    stretched = bool(_STRETCHED.search(text.lower()))
-    for found in _TOKEN.findall(text):
+    end = ""
+    for found in _TOKEN.findall(text[:LONGEST]):
         if found in _SENTENCE_ENDS:
             end += found
             continue
@@ -196,10 +195,15 @@ def read(text: str) -> list[Sentence]:
             sentences.append(_sentence(tokens, end))
             tokens = []
         end = ""
-        lower = found.lower()
-        loud = found.isupper() and len(found) > 2 and lower not in lexicon.ACRONYMS
-        tokens.append(Token(lower, mend(lower), loud or (stretched and bool(_STRETCHED.search(lower)))))
+        tokens.append(_token(found))
     return [*sentences, _sentence(tokens, end)] if tokens else sentences
+
+
+@functools.lru_cache(maxsize=50_000)
+def _token(found: str) -> Token:
+    lower = found.lower()
+    loud = found.isupper() and len(found) > 2 and lower not in lexicon.ACRONYMS
+    return Token(lower, mend(lower), loud or bool(_STRETCHED.search(lower)))
 
 
 def _sentence(tokens: list[Token], end: str) -> Sentence:
