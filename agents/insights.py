@@ -152,7 +152,7 @@ def _overview(as_of: str | None, known: list[Metric], worse: list[Metric], bette
     day = f"As of {as_of}" if as_of else "So far"
     if all(metric.trend == "new" for metric in known):
         return f"{day} there is nothing earlier to compare with."
-    return f"{day}: {len(better)} of {len(known)} metrics are better than before, {len(worse)} worse."
+    return f"{day}: of {len(known)} metrics, {len(better)} got better and {len(worse)} got worse."
 
 
 def _actions(known: list[Metric]) -> tuple[str, ...]:

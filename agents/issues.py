@@ -38,7 +38,7 @@ ISSUES = (
     _issue("refund_requested", "about refund", "asks", "Payment"),
     _issue("discount_refused", "about discount", "fails", "Payment"),
     _issue("payment_failed", "about payment", "fails", "Payment"),
-    _issue("payment_question", "about payment", "asks", "Payment"),
+    _issue("payment_question", "about fees", "asks", "Payment"),
     _issue("invoice_wrong", "about invoice", "fails", "Billing"),
     _issue("invoice_needed", "about invoice", "asks", "Billing"),
     _issue("certificate_problem", "about certificate", "fails", "Certificate"),
@@ -69,24 +69,21 @@ ISSUES = (
 CODES = frozenset(issue.code for issue in ISSUES)
 
 
-def issues_in(sentences: list[Sentence], failing: Sequence[bool], asking: Sequence[bool]) -> tuple[Issue, ...]:
-    """The issues of a ticket, the weightiest first. failing, asking: of each sentence, whether something fails or is
-    asked for there. A subject ("Login") is about what the next sentence says."""
+def issues_in(
+    sentences: list[Sentence], titles: int, failing: Sequence[bool], asking: Sequence[bool]
+) -> tuple[Issue, ...]:
+    """The issues of a ticket, the weightiest first.
+
+    titles: how many of the sentences are its subject; what fails or is asked for in the sentence after counts for them.
+    failing, asking: of each sentence, whether something fails or is asked for there.
+    """
     found: dict[frozenset[str], Issue] = {}  # one per topic: a certificate that is late and asked for is late
-    present = set().union(*(sentence.tags for sentence in sentences))
+    present = frozenset().union(*(sentence.tags for sentence in sentences))
     for issue in ISSUES:
-        if (
-            issue.tags <= present
-            and issue.tags not in found
-            and any(
-                issue.tags <= sentence.tags and _fits(issue.when, place, failing, asking)
-                for place, sentence in enumerate(sentences)
-            )
-        ):
-            found[issue.tags] = issue
+        if issue.tags <= present and issue.tags not in found:
+            said = {"fails": failing, "asks": asking}.get(issue.when)
+            for place, sentence in enumerate(sentences):
+                reach = place + 2 if place < titles else place + 1
+                if issue.tags <= sentence.tags and (said is None or any(said[place:reach])):
+                    found[issue.tags] = issue
     return tuple(found.values())[:MOST_ISSUES]
-
-
-def _fits(when: str, place: int, failing: Sequence[bool], asking: Sequence[bool]) -> bool:
-    said = {"fails": failing, "asks": asking}.get(when)
-    return said is None or any(said[place : place + 2])

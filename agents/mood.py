@@ -23,17 +23,17 @@ from agents.words import Hit, Sentence, is_clause_end
 NEGATION_REACH = 4  # words after a negation that it may turn round
 NEGATED_PRAISE, NEGATED_BLAME = -0.8, -0.55  # "not happy" is nearly unhappy, "not bad" is half-way to good
 STRENGTHENED, SOFTENED, SHOUTED = 1.3, 0.5, 1.35
+QUESTIONED = 0.2  # which course is the best? praise that is asked for is not given
 BEFORE_BUT, AFTER_BUT = 0.45, 1.2
 FADING = 0.75  # each further word of a kind, the strongest first, adds so much of what it says
 FAILURE = -1.5
 STRONG, MOST_MILD = -2.5, 4.2  # failures and feelings weaker than STRONG make no ticket Very Negative, however many
 MINOR = 0.3  # what a failure weighs that its writer calls small
 THANKS, RESOLVED = 1.6, 1.4
+BLAME_WHEN_RESOLVED = 0.25
 PRAISE_BESIDE_FAILURE, MOST_PRAISE_BESIDE_FAILURE = 0.3, 0.5
-UNASKED, FEWEST_UNASKED = (
-    -1.2,
-    6,
-)  # a statement of so many words that asks for nothing is rarely sent without a grievance
+REAL_PRAISE, LOWEST_MIXED = 2.0, -4.8  # who means to praise something is not Very Negative
+UNASKED, FEWEST_UNASKED = -1.2, 6  # so many words that ask for nothing are rarely sent without a grievance
 EXCLAIMED = 0.1  # per exclamation mark, up to four
 SPREAD = 5.0  # the raw mood that becomes 0.76
 POSITIVE, NEGATIVE, VERY_NEGATIVE = 0.21, -0.18, -0.75  # scores from which a mood has its name
@@ -132,6 +132,8 @@ def _feeling(sentence: Sentence, hit: Hit, turned: dict[int, int]) -> float:
         value *= SHOUTED
     if hit.start in turned:
         value *= NEGATED_PRAISE if value > 0 else NEGATED_BLAME
+    if value > 0 and "?" in sentence.end:
+        value *= QUESTIONED
     return value * _contrast(sentence, hit.start)
 
 
@@ -208,21 +210,33 @@ def _together(sentences: list[Sentence], weighed: list[Weighed], failures: int, 
     """The raw mood: about -15 to 15."""
     values = [value * _turn(sentences, place) for place, each in enumerate(weighed) for value in each.feelings]
     minor = any(sentence.has("minor") for sentence in sentences)
-    mild = [-value for value in values if STRONG < value < 0] + [-FAILURE * (MINOR if minor else 1)] * failures
-    blame = -_faded([-value for value in values if value <= STRONG]) - min(_faded(mild), MOST_MILD)
-    praise = _faded([value for value in values if value > 0])
+    praised = _faded([value for value in values if value > 0])
+    praise, blame = praised, _blame(values, failures, minor)
     if failures:  # praise beside what failed makes it milder, no more
         praise = praise * (1 - MINOR) if minor else min(praise * PRAISE_BESIDE_FAILURE, MOST_PRAISE_BESIDE_FAILURE)
     if resolved:
-        praise, blame = praise + RESOLVED, blame * 0.25
-    if any(each.thanks for each in weighed) and not failures and not any(each.asks for each in weighed):
+        praise, blame = praise + RESOLVED, blame * BLAME_WHEN_RESOLVED
+    asks, thanks = any(each.asks for each in weighed), any(each.thanks for each in weighed)
+    if thanks and not failures and not asks:
         praise += THANKS
-    courteous = any(each.asks or each.thanks for each in weighed) or any(each.has("neutral") for each in sentences)
-    words = sum(len(sentence.tokens) for sentence in sentences)
-    if not praise and not resolved and not courteous and words >= FEWEST_UNASKED:
+    if not (praise or resolved or asks or thanks) and _states(sentences):
         blame = min(blame, UNASKED)
     raw = (praise + blame) * (1 + EXCLAIMED * min(sum(sentence.end.count("!") for sentence in sentences), 4))
-    return raw * SHOUTED if raw < 0 and _is_all_shouted(sentences) else raw
+    if raw < 0 and _is_all_shouted(sentences):
+        raw *= SHOUTED
+    return max(raw, LOWEST_MIXED) if praised >= REAL_PRAISE else raw
+
+
+def _blame(values: list[float], failures: int, minor: bool) -> float:
+    """Strong feelings add up; mild ones and failures do too, but only so far."""
+    mild = [-value for value in values if STRONG < value < 0] + [-FAILURE * (MINOR if minor else 1)] * failures
+    return -_faded([-value for value in values if value <= STRONG]) - min(_faded(mild), MOST_MILD)
+
+
+def _states(sentences: list[Sentence]) -> bool:
+    """It says something, in enough words and without any set phrase of courtesy."""
+    words = sum(len(sentence.tokens) for sentence in sentences)
+    return words >= FEWEST_UNASKED and not any(sentence.has("neutral") for sentence in sentences)
 
 
 def _turn(sentences: list[Sentence], place: int) -> float:

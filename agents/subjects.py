@@ -20,15 +20,14 @@ TOPICS: dict[str, str] = {
     "upload": "upload, submit, submission, hand in",
     "progress": "progress, my work, lost my, saved work",
     "live class": "live class, live session, webinar, zoom, meeting link, first session",
-    "payment": """
-        payment, pay, paid, transaction, charge, debit, deduct, upi, credit card, checkout, emi, instalment, fee
-        """,
+    "payment": "payment, transaction, charge, debit, deduct, upi, credit card, checkout, emi, instalment, gateway",
+    "fees": "pay, payment, fee, price, cost, instalment, emi",
     "discount": "discount, coupon, promo, promo code, voucher, scholarship, waiver",
-    "refund": "refund, money back, return my money, reimburse me, ",
+    "refund": "refund, money back, return my money, reimburse me",
     "invoice": "invoice, receipt, bill, billed, billing, gst, gstin, tax invoice, statement",
-    "certificate": "certificate, certification, diploma, transcript, badge, credential",
+    "certificate": "certificate, certification, diploma, transcript, badge",
     "content": """
-        content, lesson, lecture, module, chapter, note, slide, pdf, exercise, material, quiz, question, handout,
+        content, lesson, lecture, module, chapter, note, slide, pdf, exercise, material, quiz, handout,
         answer key, code, example, worksheet, explanation, syllabus, unit, dataset, textbook
         """,
     "old": "outdated, obsolete, out of date, dated, old version, deprecated",
@@ -42,7 +41,7 @@ TOPICS: dict[str, str] = {
     "extension": "extension, extend, more time, one more week, more days, postpone, extra time",
     "exam": "exam, examination, test, midterm, final exam, viva",
     "batch": "batch, section",
-    "profile": "profile, phone number, email address, change email, my account, rename, ",
+    "profile": "profile, phone number, email address, change email, rename",
     "job": "placement, job, internship, career, interview, resume, cv, recruiter, placement cell",
 }
 

@@ -32,6 +32,12 @@ LOW, MEDIUM, HIGH, CRITICAL = range(4)
 
 IN_SUBJECT = 1.5  # a word of the subject weighs so much more for the category
 FIRST_ISSUE, OTHER_ISSUE = 4.0, 1.5  # what a key issue adds to its category
+BY_MOOD = {  # what the mood adds to a category: praise is mostly Feedback
+    "Positive": {"Feedback": 4.0},
+    "Neutral": {"Support": 0.5},
+    "Negative": {"Complaint": 0.5},
+    "Very Negative": {"Complaint": 1.5},
+}
 MOST_NEUTRAL = 0.35  # how far from 0 the score of a Neutral answer may be
 LONGEST_SENT = 4000  # characters of a description that a model gets to see
 
@@ -157,7 +163,7 @@ def _read(record: Ticket) -> _Read:
     mood = mood_of(sentences)
     if spoken == "other":
         mood = Mood(0.0, 0, False, (False,) * len(sentences), (False,) * len(sentences))
-    issues = issues_in(sentences, mood.failing, mood.asking) if spoken == "en" else ()
+    issues = issues_in(sentences, len(titles), mood.failing, mood.asking) if spoken == "en" else ()
     if mood.name in ("Positive", "Neutral"):  # then nothing is wrong, whatever words occur
         issues = tuple(issue for issue in issues if issue.when == "asks" and mood.name == "Neutral")
     tags: frozenset[str] = frozenset().union(*(sentence.tags for sentence in sentences))
@@ -184,14 +190,6 @@ def _category(ticket: _Read) -> str:
     return max(CATEGORIES, key=evidence.__getitem__)
 
 
-BY_MOOD = {
-    "Positive": {"Feedback": 4.0},
-    "Neutral": {"Support": 0.5},
-    "Negative": {"Complaint": 0.5},
-    "Very Negative": {"Complaint": 1.5},
-}
-
-
 # --- priority -------------------------------------------------------------------------------------------------------
 
 
@@ -205,7 +203,7 @@ def _priority(ticket: _Read, category: str) -> int:
         return CRITICAL
     if _is_high(ticket, mood, category):
         return HIGH
-    level = _is_medium(ticket, mood, category)
+    level = _otherwise(ticket, mood, category)
     return LOW if ticket.says("minor") and mood != "Very Negative" else level
 
 
@@ -224,26 +222,28 @@ def _is_high(ticket: _Read, mood: str, category: str) -> bool:
     """Learning has stopped, a date is near, money is asked back, people were treated badly or left unanswered."""
     if mood == "Very Negative":
         return category != "Feedback"
-    if ticket.says("about refund", "illness") or (ticket.says("due") and ticket.says("today", "missed")):
+    asks_about = mood == "Neutral" and ticket.says("question")  # what is your refund policy?
+    if ticket.says("illness") or (ticket.says("about refund") and not asks_about):
+        return True
+    if ticket.says("due") and (ticket.says("missed") or (ticket.says("today") and not asks_about)):
         return True
     if mood != "Negative" or ticket.says("minor"):
         return False
-    if ticket.says("blocked", "mistreated", "urgent", "missed", "taken") or (
-        ticket.says("due") and ticket.says("soon")
-    ):
+    near = ticket.says("due") and ticket.says("soon")
+    if near or ticket.says("blocked", "mistreated", "urgent", "missed", "taken"):
         return True
     disputed = {issue.code for issue in ticket.issues} & {"exam_trouble", "grade_disputed"}
     return bool(disputed) or (ticket.says("waiting") and ticket.says("repeated"))
 
 
-def _is_medium(ticket: _Read, mood: str, category: str) -> int:
+def _otherwise(ticket: _Read, mood: str, category: str) -> int:
     """Something is wrong, or paper or a change is needed; an opinion without a failure can wait."""
     if mood == "Very Negative":
         return MEDIUM
     if mood == "Negative":
         opinion = not ticket.mood.failures or ticket.says("about old", "about pace")
         return LOW if opinion and category in ("Feedback", "Content") else MEDIUM
-    acts = ticket.says("need by") or (ticket.says("change") and ticket.says("ask") and not ticket.says("question"))
+    acts = ticket.says("need by") or (ticket.says("change") and any(ticket.mood.asking) and not ticket.says("question"))
     return MEDIUM if acts or category == "Complaint" else LOW
 
 

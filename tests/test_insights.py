@@ -73,7 +73,7 @@ def test_numbers_are_shown_the_way_people_read_them(value, unit, text):
 
 def test_the_summary_says_how_things_stand_what_got_worse_what_better_and_what_stands_out():
     assert AGENT.opine(FACTS).summary == (
-        "As of 2024-02-08: 1 of 5 metrics are better than before, 2 worse.",
+        "As of 2024-02-08: of 5 metrics, 1 got better and 2 got worse.",
         "Needs attention: Attendance rate fell from 91.00 % to 78.00 %.",
         "Good news: Avg score rose from 66.00 % to 71.50 %.",
         "Nothing else stands out.",

@@ -35,7 +35,7 @@ def mood(text: str) -> str:
 # --- how well -------------------------------------------------------------------------------------------------------
 
 # A little below what was measured (see `python -m bench.tickets`). (accuracy, macro-F1) of the half `test`.
-FLOORS = {"sentiment": (0.78, 0.78), "category": (0.75, 0.76), "priority": (0.71, 0.67)}
+FLOORS = {"sentiment": (0.80, 0.80), "category": (0.75, 0.77), "priority": (0.71, 0.67)}
 PRAISE = re.compile(r"\b(good|great|excellent|thank\w*|love|happy|best|nice|helpful|amazing)\b", re.IGNORECASE)
 BLAME = re.compile(
     r"\b(bad|worst|terrible|problem|error|issue|fail\w*|wrong|not|never|angry|disappoint\w*)\b", re.IGNORECASE
@@ -187,6 +187,30 @@ def test_a_polite_question_or_request_is_neutral(text):
     assert mood(text) == "Neutral"
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Is there a crash course in Python?",
+        "What are the pros and cons of the weekend batch?",
+        "Where do I press the button to enrol?",
+        "I am interested in the data science course.",
+        "Which course is the best for beginners?",
+        "I could not attend due to travel. Please share the recording.",
+        "Please share the cheat sheet of lesson 2.",
+        "Where is the problem set for week 3?",
+        "How do I write a for loop in the exercise?",
+        "I'm afraid I forgot my password, please reset it.",
+        "Does the social media marketing course have a certificate?",
+        "Please delete my second account.",
+        "Kindly issue a duplicate certificate.",
+        "Do you offer a course on fraud detection?",
+    ],
+)
+def test_a_word_that_sounds_bad_or_good_and_means_neither_is_neutral_and_not_urgent(text):
+    said = opinion(text)
+    assert said.sentiment == "Neutral" and said.priority in ("Low", "Medium")
+
+
 def test_what_is_quoted_from_others_is_not_the_writers_mood():
     quoted = opinion('You wrote: "We are very sorry for this horrible and disgusting failure". Which ticket is it?')
     assert quoted.sentiment == "Neutral"
@@ -234,7 +258,7 @@ def test_a_ticket_without_words_is_judged_by_its_emoji(text, expected):
         ("Nobody answers my emails.", "Support", "Medium", "no_reply"),
         ("The upload gives an error and the deadline is today!", "Technical", "Critical", "upload_failed"),
         ("The instructor was rude to me.", "Complaint", "High", "rude_treatment"),
-        ("You stole my money, I will go to the police!", "Complaint", "Critical", "fraud_accusation"),
+        ("You are cheats and crooks, I will go to the police!", "Complaint", "Critical", "fraud_accusation"),
         ("Do you help with placement and interviews?", "Career", "Low", "career_question"),
         ("May I get an extension for the assignment? I am in hospital.", "Academic", "High", "extension_requested"),
         ("Lovely course, I enjoyed every lesson!", "Feedback", "Low", None),
