@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents import lexicon, subjects
-from agents.issues import CODES
+from agents.tickets import lexicon, subjects
+from agents.tickets.issues import CODES
 from agents.protocol import Unusable
-from agents.replies import TEMPLATES, code
+from agents.tickets.replies import TEMPLATES, code
 from agents.tickets import CATEGORIES, PRIORITIES, SENTIMENTS, Ticket, TicketAgent, TicketOpinion
-from agents.words import mend, read, stem
+from agents.tickets.words import mend, read, stem
 from bench.tickets import ASPECTS, HALVES, accuracy, answers, labelled, macro_f1, tickets_per_second
 from pipeline import contracts
 from pipeline.config import PROJECT

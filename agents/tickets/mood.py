@@ -17,8 +17,8 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-from agents import lexicon
-from agents.words import Hit, Sentence, is_clause_end
+from agents.tickets import lexicon
+from agents.tickets.words import Hit, Sentence, is_clause_end
 
 NEGATION_REACH = 4  # words after a negation that it may turn round
 NEGATED_PRAISE, NEGATED_BLAME = -0.8, -0.55  # "not happy" is nearly unhappy, "not bad" is half-way to good

@@ -14,8 +14,8 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from agents import lexicon
-from agents.language import LONGEST
+from agents.tickets import lexicon
+from agents.tickets.language import LONGEST
 
 LONGEST_GAP = 2  # words that "~" stands for in a phrase of the lexicon
 SHORTEST_MENDED = 6  # letters: of shorter words too many are one letter from another one

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from agents.words import Sentence
+from agents.tickets.words import Sentence
 
 MOST_ISSUES = 5  # of one ticket
 

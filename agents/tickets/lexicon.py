@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from agents import subjects
+from agents.tickets import subjects
 
 
 class Meaning(NamedTuple):
