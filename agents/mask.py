@@ -1,0 +1,158 @@
+"""What is taken out of a text before it leaves the machine: whatever isn't known to be ordinary.
+
+    >>> masker(["Asha Rao"])("I am Asha (STU001, asha@x.in), call 98450 12345: no refund for 2 weeks!")
+    'I am [name] ([id], [email]), call [phone]: no refund for 2 weeks!'
+
+A list of what to take out is never complete; a list of what may stay can be. So a text is cut into words, and only words
+of the vocabulary and small numbers stay. That leaves the ordinary words that identify somebody where they stand: `Grace`
+who is a student, `12 Lotus Street`, `grace dot hope at school dot com`, a phone number spelled out. They're found by
+what stands beside them: `agents.traces` knows how. Look-alike letters, invisible characters and other scripts need no
+rule, because what they make isn't in the vocabulary.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from agents import traces
+from agents.protocol import Masker
+from agents.vocabulary import MONTHS, Vocabulary, vocabulary
+
+# Characters that are not seen: soft hyphen, joiners, fillers, direction marks, variation selectors, tags
+INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff"
+    "\uffa0\U000e0000-\U000e0fff]"
+)
+APOSTROPHES = str.maketrans("’‘ʼ`´′", "''''''")
+WORD = re.compile(r"([^\W_]+(?:'[^\W_]+)*)")
+GAP = re.compile(r"[^ \n.,;:!?'\"()\[\]\-/%+&*=<>#…₹$€£_~|@^{}\\😀😃😄😊🙂😐😕🙁😞😢😭😠😡🤬👍👎🙏❤💔]")
+# 2nd, 10am, 500mb: a small number with a unit
+MEASURE = re.compile(r"\d{1,3}(?:st|nd|rd|th|am|pm|x|mb|gb|kb|tb|k|mins?|hrs?|h|s|secs?|ms|mbps|kbps|px|p|fps|days?)")
+SUFFIXES = frozenset({"s", "ll", "d", "ve", "re", "m", "t"})
+REMEMBERED = 200_000
+
+
+def fold(word: str) -> str:
+    """A name as people type it: lower case, without accents."""
+    return "".join(c for c in unicodedata.normalize("NFKD", word) if not unicodedata.combining(c)).lower()
+
+
+@dataclass
+class People:
+    """Known names. pairs: two ordinary words that are parts of one person's name; ordinary: names that are words too."""
+
+    parts: set[str] = field(default_factory=set)
+    ordinary: set[str] = field(default_factory=set)
+    pairs: set[tuple[str, str]] = field(default_factory=set)
+
+    @classmethod
+    def of(cls, names: Iterable[str], words: Vocabulary) -> People:
+        people = cls()
+        for name in names:
+            parts = [fold(part) for part in WORD.findall(tidy(name)) if len(part) > 1]
+            people.parts.update(parts)
+            people.parts.update(part.replace("'", "") for part in parts)
+            known = [part for part in parts if part in words.ordinary]
+            people.ordinary.update(known)
+            people.pairs.update((a, b) for a in known for b in known if a != b)
+        return people
+
+
+def tidy(text: str) -> str:
+    """The text without invisible characters, each letter in its plainest form, any white space a blank or a new line."""
+    if not isinstance(text, str):
+        return ""
+    if not text.isascii():
+        text = INVISIBLE.sub("", unicodedata.normalize("NFKC", INVISIBLE.sub("", text))).translate(APOSTROPHES)
+    return text.replace("`", "'").replace("\r", "\n").replace("\t", " ")
+
+
+class Roles(dict[str, int]):
+    """The roles of each form of a word that was met; see `agents.traces` for what they mean."""
+
+    def __init__(self, words: Vocabulary, people: People) -> None:
+        super().__init__()
+        self.words, self.people = words, people
+
+    def __missing__(self, word: str) -> int:
+        if len(self) > REMEMBERED:
+            self.clear()
+        role = self[word] = self.role(word)
+        return role
+
+    def role(self, word: str) -> int:
+        if word.isascii() and word.isdigit():
+            return traces.NUMBER
+        low = word.lower()
+        if len(word) == 1 and word.isascii():
+            return traces.LETTER
+        stem, _, suffix = low.rpartition("'")
+        base = stem if stem and suffix in SUFFIXES and low not in self.words.ordinary else low
+        if not word.isascii() or (base not in self.words.ordinary and not MEASURE.fullmatch(low)):
+            known = traces.KNOWN if self.named(low, base) else 0
+            return traces.UNKNOWN | self.looks(word) | known | traces.CUES.get(base, 0)
+        role = self.looks(word) | traces.CUES.get(base, 0)
+        role |= traces.KNOWN if base in self.people.ordinary else 0
+        role |= traces.ALSO if base in self.words.names else 0
+        role |= traces.COMMON if base in self.words.common else 0
+        if role & traces.KNOWN and not role & traces.COMMON:
+            return role | traces.UNKNOWN  # as a word it is rarer than as this person's name
+        if word in self.words.written and base not in MONTHS:
+            role = role & ~(traces.TITLE | traces.CAPS) if not role & traces.KNOWN else role
+        return role if role & ~traces.COMMON else 0
+
+    def named(self, low: str, base: str) -> bool:
+        return bool({low, base, fold(low), fold(base), fold(low).replace("'", "")} & self.people.parts)
+
+    def looks(self, word: str) -> int:
+        """How it is written: with a capital, in capitals, or in a way nobody writes an ordinary word."""
+        if word in self.words.written or word.islower() or word.isnumeric():
+            return 0 if word.islower() else traces.TITLE
+        if word[0].isupper() and (word[1:].islower() or not word[1:].isalpha()):
+            return traces.TITLE
+        return traces.CAPS if word.isupper() else traces.UNKNOWN | traces.TITLE
+
+
+@dataclass(frozen=True)
+class Mask:
+    """A masker of one vocabulary and one set of known people."""
+
+    roles: Roles
+    gaps: dict[str, str] = field(default_factory=dict)
+
+    def __call__(self, text: str) -> str:
+        pieces = WORD.split(tidy(text))
+        words, gaps = pieces[1::2], pieces[::2]
+        roles = list(map(self.roles.__getitem__, words))
+        line = traces.Line(words, gaps, roles, [""] * len(words))
+        if any(roles) or "@" in text:
+            traces.find(line, self.roles.people)
+        return self.written(line)
+
+    def written(self, line: traces.Line) -> str:
+        """The text again: a placeholder for each stretch of words with one mark, the rest as it was."""
+        out, before = [], ""
+        for word, gap, mark in zip(line.words, line.gaps, line.marks, strict=False):
+            if mark and mark == before and not traces.ends(gap):
+                continue
+            out += (gap if gap == " " else self.gap(gap), mark or word)
+            before = mark
+        out.append(self.gap(line.gaps[-1]))
+        return "".join(out)
+
+    def gap(self, gap: str) -> str:
+        clean = self.gaps.get(gap)
+        if clean is None:
+            clean = GAP.sub(" " if gap.isspace() else "", gap)
+            if len(self.gaps) < REMEMBERED and len(gap) < 20:
+                self.gaps[gap] = clean
+        return clean
+
+
+def masker(names: Iterable[str]) -> Masker:
+    """A masker that knows these people (full names); it takes out all others' names too, as far as they're no words."""
+    words = vocabulary()
+    return Mask(Roles(words, People.of(names, words)))

@@ -1,0 +1,151 @@
+"""Names of people among ordinary words: `Grace`, `my name is will`, `Regards, Rose`, `Hunter Brown`.
+
+Words that aren't in the vocabulary are marked already (`[name]`); what is left to find are names that are words as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from agents.traces import ALSO, CALLS, CAPS, COMMON, KNOWN, LETTER, MONTH, TITLE, UNKNOWN, Known, Line, ends, glued
+from agents.vocabulary import FILLERS, HONORIFICS, NAMERS, SIGNATURES, VERBS, WEAK, WEAK_PAIRS
+
+NAME = "[name]"
+ANNOUNCED = 4  # words of a name behind `my name is`
+
+
+def names(line: Line, known: Known) -> None:
+    """Marks the names of people."""
+    seen = 0
+    for role in line.roles:
+        seen |= role
+    if seen & (TITLE | CAPS):
+        capitals(line)
+    if seen & LETTER:
+        initials(line)
+    if seen & CALLS:
+        announced(line)
+    if seen & KNOWN:
+        pairs(line, known)
+    syllables(line, known)
+    if seen & (KNOWN | TITLE | CAPS):
+        neighbours(line, range(1, len(line.words)), -1)
+        neighbours(line, range(len(line.words) - 2, -1, -1), 1)
+        signatures(line)
+
+
+def call(line: Line, first: int, last: int | None = None) -> None:
+    for i in range(first, (first if last is None else last) + 1):
+        if line.marks[i] in ("", "[word]"):
+            line.marks[i] = NAME
+
+
+def starts(line: Line, i: int) -> bool:
+    return i == 0 or ends(line.gaps[i])
+
+
+def shouted(line: Line, i: int) -> bool:
+    """Whether words[i] stands in capitals among words in capitals: then they say nothing."""
+    return bool(line.roles[i] & CAPS and (line.role(i - 1) & CAPS or line.role(i + 1) & CAPS))
+
+
+def capitals(line: Line) -> None:
+    for i in line.having(TITLE | CAPS):
+        role, low = line.roles[i], line.low(i)
+        if role & KNOWN:
+            if not (low in VERBS and (starts(line, i) or shouted(line, i))):
+                call(line, i)
+        elif not (starts(line, i) or shouted(line, i) or role & MONTH or low in FILLERS):
+            if role & ALSO or not role & COMMON:
+                call(line, i)
+
+
+def initials(line: Line) -> None:
+    """A. Rao, Rao R."""
+    for i in line.having(LETTER):
+        if line.words[i].isupper() and line.words[i] != "I":
+            after = line.gaps[i + 1][:1] == "." and line.role(i + 1) & (TITLE | UNKNOWN | CAPS)
+            if after or (i > 0 and line.marks[i - 1] == NAME and not ends(line.gaps[i])):
+                call(line, i)
+
+
+def announced(line: Line) -> None:
+    for i in line.having(CALLS):
+        low = line.low(i)
+        if low in HONORIFICS:
+            take(line, i + 1, anything=True)
+        elif low in SIGNATURES:
+            take(line, i + 1)
+        elif low in NAMERS and (line.low(i + 1) in ("is", "as") or ":" in line.gaps[i + 1]):
+            take(line, i + (1 if ":" in line.gaps[i + 1] else 2))
+        elif (low, line.low(i + 1)) in WEAK_PAIRS:
+            take(line, i + 2, surely=False)
+        elif low in WEAK or low in NAMERS:
+            take(line, i + 1, surely=False)
+
+
+def take(line: Line, first: int, anything: bool = False, surely: bool = True) -> None:
+    """Marks the words from the first on as long as they may be a name.
+
+    anything: the first is one unless it's a filler. surely: a word that is also a name is one, however it's written.
+    """
+    for i in range(first, min(first + ANNOUNCED, len(line.words))):
+        role = line.roles[i]
+        if (i > first and ends(line.gaps[i])) or (line.low(i) in FILLERS and not role & KNOWN):
+            break
+        capital = role & (TITLE | CAPS) and not shouted(line, i) and not (surely and starts(line, i) and i > first)
+        if not (capital or role & (KNOWN | UNKNOWN) or (surely and role & ALSO) or (anything and i == first)):
+            break
+        call(line, i)
+
+
+def pairs(line: Line, known: Known) -> None:
+    """Two ordinary words side by side that are one known person's name, however they're written."""
+    for i in line.having(KNOWN):
+        if line.role(i + 1) & KNOWN and (base(line, i), base(line, i + 1)) in known.pairs:
+            call(line, i, i + 1)
+
+
+def base(line: Line, i: int) -> str:
+    return line.low(i).removesuffix("'s")
+
+
+def syllables(line: Line, known: Known) -> None:
+    """A known name cut up: as-ha, gr_ace, m.a.r.k."""
+    for i in range(1, len(line.words)):
+        if glued(line.gaps[i]):
+            two = line.low(i - 1) + line.low(i)
+            if two in known.parts:
+                call(line, i - 1, i)
+            elif i > 1 and glued(line.gaps[i - 1]) and line.low(i - 2) + two in known.parts:
+                call(line, i - 2, i)
+
+
+def neighbours(line: Line, order: range, side: int) -> None:
+    """What stands beside a name and could be its other half is marked too; side: where the name stands (-1 before)."""
+    for i in order:
+        beside, role = i + side, line.roles[i]
+        if line.marks[beside] not in (NAME, "[email]") or line.marks[i] or not role & (KNOWN | TITLE | CAPS):
+            continue
+        if "." in (gap := line.gaps[max(i, beside)]) and line.role(min(i, beside)) & LETTER:
+            gap = gap.replace(".", "", 1)
+        if ends(gap) or (line.low(i) in FILLERS and not role & KNOWN):
+            continue
+        if role & KNOWN or (not shouted(line, i) and line.role(beside) & (TITLE | CAPS | KNOWN)):
+            call(line, i)
+
+
+def signatures(line: Line) -> None:
+    """A line or sentence of one to three words that are all names: `Rose`, `Grace Hunter`."""
+    for first, last in sentences(line):
+        if last - first < 3 and all(line.roles[i] & (KNOWN | TITLE) or line.marks[i] for i in range(first, last + 1)):
+            if all(line.roles[i] & (KNOWN | ALSO) or line.marks[i] for i in range(first, last + 1)):
+                call(line, first, last)
+
+
+def sentences(line: Line) -> Iterator[tuple[int, int]]:
+    first = 0
+    for i in range(1, len(line.words) + 1):
+        if i == len(line.words) or ends(line.gaps[i]):
+            yield first, i - 1
+            first = i
