@@ -3,11 +3,11 @@
     >>> masker(["Asha Rao"])("I am Asha (STU001, asha@x.in), call 98450 12345: no refund for 2 weeks!")
     'I am [name] ([id], [email]), call [phone]: no refund for 2 weeks!'
 
-A list of what to take out is never complete; a list of what may stay can be. So a text is cut into words, and only words
-of the vocabulary and small numbers stay. That leaves the ordinary words that identify somebody where they stand: `Grace`
-who is a student, `12 Lotus Street`, `grace dot hope at school dot com`, a phone number spelled out. They're found by
-what stands beside them: `agents.traces` knows how. Look-alike letters, invisible characters and other scripts need no
-rule, because what they make isn't in the vocabulary.
+A list of what to take out is never complete; a list of what may stay can be. So a text is cut into words, and only
+words of the vocabulary and small numbers stay. That leaves the ordinary words that identify somebody where they stand:
+`Grace` who is a student, `12 Lotus Street`, `grace dot hope at school dot com`, a phone number spelled out. They're
+found by what stands beside them: `agents.traces` and `agents.persons` know how. Look-alike letters, invisible
+characters and other scripts need no rule, because what they make isn't in the vocabulary.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from agents import traces
+from agents import line as lines
+from agents import persons, traces
 from agents.protocol import Masker
 from agents.vocabulary import MONTHS, Vocabulary, vocabulary
 
@@ -42,7 +43,7 @@ def fold(word: str) -> str:
 
 @dataclass
 class People:
-    """Known names. pairs: two ordinary words that are parts of one person's name; ordinary: names that are words too."""
+    """Known names. ordinary: those that are words too; pairs: two of them that are parts of one person's name."""
 
     parts: set[str] = field(default_factory=set)
     ordinary: set[str] = field(default_factory=set)
@@ -62,7 +63,7 @@ class People:
 
 
 def tidy(text: str) -> str:
-    """The text without invisible characters, each letter in its plainest form, any white space a blank or a new line."""
+    """The text without invisible characters, each letter in its plainest form, white space a blank or a new line."""
     if not isinstance(text, str):
         return ""
     if not text.isascii():
@@ -71,7 +72,7 @@ def tidy(text: str) -> str:
 
 
 class Roles(dict[str, int]):
-    """The roles of each form of a word that was met; see `agents.traces` for what they mean."""
+    """The roles of each form of a word that was met; see `agents.line`."""
 
     def __init__(self, words: Vocabulary, people: People) -> None:
         super().__init__()
@@ -85,24 +86,24 @@ class Roles(dict[str, int]):
 
     def role(self, word: str) -> int:
         if word.isascii() and word.isdigit():
-            return traces.NUMBER
+            return lines.NUMBER
         low = word.lower()
         if len(word) == 1 and word.isascii():
-            return traces.LETTER
+            return lines.LETTER | (lines.CALLS if low == "i" else 0)
         stem, _, suffix = low.rpartition("'")
         base = stem if stem and suffix in SUFFIXES and low not in self.words.ordinary else low
         if not word.isascii() or (base not in self.words.ordinary and not MEASURE.fullmatch(low)):
-            known = traces.KNOWN if self.named(low, base) else 0
-            return traces.UNKNOWN | self.looks(word) | known | traces.CUES.get(base, 0)
-        role = self.looks(word) | traces.CUES.get(base, 0)
-        role |= traces.KNOWN if base in self.people.ordinary else 0
-        role |= traces.ALSO if base in self.words.names else 0
-        role |= traces.COMMON if base in self.words.common else 0
-        if role & traces.KNOWN and not role & traces.COMMON:
-            return role | traces.UNKNOWN  # as a word it is rarer than as this person's name
+            known = lines.KNOWN if self.named(low, base) else 0
+            return lines.UNKNOWN | self.looks(word) | known | lines.CUES.get(base, 0)
+        role = self.looks(word) | lines.CUES.get(base, 0)
+        role |= lines.KNOWN if base in self.people.ordinary else 0
+        role |= lines.ALSO if base in self.words.names else 0
+        role |= lines.COMMON if base in self.words.common else 0
+        if role & lines.KNOWN and not role & lines.COMMON:
+            return role | lines.UNKNOWN  # as a word it is rarer than as this person's name
         if word in self.words.written and base not in MONTHS:
-            role = role & ~(traces.TITLE | traces.CAPS) if not role & traces.KNOWN else role
-        return role if role & ~traces.COMMON else 0
+            role = role & ~(lines.TITLE | lines.CAPS) if not role & lines.KNOWN else role
+        return role if role & ~lines.COMMON else 0
 
     def named(self, low: str, base: str) -> bool:
         return bool({low, base, fold(low), fold(base), fold(low).replace("'", "")} & self.people.parts)
@@ -110,10 +111,10 @@ class Roles(dict[str, int]):
     def looks(self, word: str) -> int:
         """How it is written: with a capital, in capitals, or in a way nobody writes an ordinary word."""
         if word in self.words.written or word.islower() or word.isnumeric():
-            return 0 if word.islower() else traces.TITLE
+            return 0 if word.islower() else lines.TITLE
         if word[0].isupper() and (word[1:].islower() or not word[1:].isalpha()):
-            return traces.TITLE
-        return traces.CAPS if word.isupper() else traces.UNKNOWN | traces.TITLE
+            return lines.TITLE
+        return lines.CAPS if word.isupper() else lines.UNKNOWN | lines.TITLE
 
 
 @dataclass(frozen=True)
@@ -127,16 +128,17 @@ class Mask:
         pieces = WORD.split(tidy(text))
         words, gaps = pieces[1::2], pieces[::2]
         roles = list(map(self.roles.__getitem__, words))
-        line = traces.Line(words, gaps, roles, [""] * len(words))
-        if any(roles) or "@" in text:
-            traces.find(line, self.roles.people)
+        line = lines.Line(words, gaps, roles)
+        traces.find(line)
+        persons.find(line, self.roles.people.parts, self.roles.people.pairs)
         return self.written(line)
 
-    def written(self, line: traces.Line) -> str:
+    def written(self, line: lines.Line) -> str:
         """The text again: a placeholder for each stretch of words with one mark, the rest as it was."""
-        out, before = [], ""
+        out: list[str] = []
+        before = ""
         for word, gap, mark in zip(line.words, line.gaps, line.marks, strict=False):
-            if mark and mark == before and not traces.ends(gap):
+            if mark and mark == before and not lines.ends(gap):
                 continue
             out += (gap if gap == " " else self.gap(gap), mark or word)
             before = mark

@@ -1,24 +1,23 @@
 """Names of people among ordinary words: `Grace`, `my name is will`, `Regards, Rose`, `Hunter Brown`.
 
-Words that aren't in the vocabulary are marked already (`[name]`); what is left to find are names that are words as well.
+Words that aren't in the vocabulary are marked already; what is left to find are names that are words as well.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterator, Set
 
-from agents.traces import ALSO, CALLS, CAPS, COMMON, KNOWN, LETTER, MONTH, TITLE, UNKNOWN, Known, Line, ends, glued
+from agents.line import ALSO, CALLS, CAPS, COMMON, KNOWN, LETTER, MONTH, TITLE, UNKNOWN, Line, ends, glued
 from agents.vocabulary import FILLERS, HONORIFICS, NAMERS, SIGNATURES, VERBS, WEAK, WEAK_PAIRS
 
 NAME = "[name]"
 ANNOUNCED = 4  # words of a name behind `my name is`
 
 
-def names(line: Line, known: Known) -> None:
-    """Marks the names of people."""
-    seen = 0
-    for role in line.roles:
-        seen |= role
+def find(line: Line, parts: Set[str], pairs: Set[tuple[str, str]]) -> None:
+    """Marks the names of people. parts: of known names; pairs: two words that are one known person's name."""
+    seen = line.seen
     if seen & (TITLE | CAPS):
         capitals(line)
     if seen & LETTER:
@@ -26,11 +25,13 @@ def names(line: Line, known: Known) -> None:
     if seen & CALLS:
         announced(line)
     if seen & KNOWN:
-        pairs(line, known)
-    syllables(line, known)
+        beside(line, pairs)
+    if any(map(glued, line.odd)):
+        syllables(line, parts)
     if seen & (KNOWN | TITLE | CAPS):
-        neighbours(line, range(1, len(line.words)), -1)
-        neighbours(line, range(len(line.words) - 2, -1, -1), 1)
+        halves = line.having(KNOWN | TITLE | CAPS)
+        neighbours(line, halves, -1)
+        neighbours(line, halves[::-1], 1)
         signatures(line)
 
 
@@ -52,12 +53,13 @@ def shouted(line: Line, i: int) -> bool:
 def capitals(line: Line) -> None:
     for i in line.having(TITLE | CAPS):
         role, low = line.roles[i], line.low(i)
+        plain = starts(line, i) or shouted(line, i)  # there a capital says nothing
         if role & KNOWN:
-            if not (low in VERBS and (starts(line, i) or shouted(line, i))):
-                call(line, i)
-        elif not (starts(line, i) or shouted(line, i) or role & MONTH or low in FILLERS):
-            if role & ALSO or not role & COMMON:
-                call(line, i)
+            name = not (plain and low in VERBS)
+        else:
+            name = not plain and bool(role & ALSO or not role & COMMON) and not role & MONTH and low not in FILLERS
+        if name:
+            call(line, i)
 
 
 def initials(line: Line) -> None:
@@ -99,10 +101,10 @@ def take(line: Line, first: int, anything: bool = False, surely: bool = True) ->
         call(line, i)
 
 
-def pairs(line: Line, known: Known) -> None:
+def beside(line: Line, pairs: Set[tuple[str, str]]) -> None:
     """Two ordinary words side by side that are one known person's name, however they're written."""
     for i in line.having(KNOWN):
-        if line.role(i + 1) & KNOWN and (base(line, i), base(line, i + 1)) in known.pairs:
+        if line.role(i + 1) & KNOWN and (base(line, i), base(line, i + 1)) in pairs:
             call(line, i, i + 1)
 
 
@@ -110,42 +112,42 @@ def base(line: Line, i: int) -> str:
     return line.low(i).removesuffix("'s")
 
 
-def syllables(line: Line, known: Known) -> None:
+def syllables(line: Line, parts: Set[str]) -> None:
     """A known name cut up: as-ha, gr_ace, m.a.r.k."""
     for i in range(1, len(line.words)):
         if glued(line.gaps[i]):
             two = line.low(i - 1) + line.low(i)
-            if two in known.parts:
+            if two in parts:
                 call(line, i - 1, i)
-            elif i > 1 and glued(line.gaps[i - 1]) and line.low(i - 2) + two in known.parts:
+            elif i > 1 and glued(line.gaps[i - 1]) and line.low(i - 2) + two in parts:
                 call(line, i - 2, i)
 
 
-def neighbours(line: Line, order: range, side: int) -> None:
+def neighbours(line: Line, halves: list[int], side: int) -> None:
     """What stands beside a name and could be its other half is marked too; side: where the name stands (-1 before)."""
-    for i in order:
-        beside, role = i + side, line.roles[i]
-        if line.marks[beside] not in (NAME, "[email]") or line.marks[i] or not role & (KNOWN | TITLE | CAPS):
+    for i in halves:
+        other = i + side
+        if not 0 <= other < len(line.words) or line.marks[i] or line.marks[other] not in (NAME, "[email]"):
             continue
-        if "." in (gap := line.gaps[max(i, beside)]) and line.role(min(i, beside)) & LETTER:
+        gap, role = line.gaps[max(i, other)], line.roles[i]
+        if line.role(min(i, other)) & LETTER:
             gap = gap.replace(".", "", 1)
         if ends(gap) or (line.low(i) in FILLERS and not role & KNOWN):
             continue
-        if role & KNOWN or (not shouted(line, i) and line.role(beside) & (TITLE | CAPS | KNOWN)):
+        if role & KNOWN or (not shouted(line, i) and line.roles[other] & (TITLE | CAPS | KNOWN)):
             call(line, i)
 
 
 def signatures(line: Line) -> None:
     """A line or sentence of one to three words that are all names: `Rose`, `Grace Hunter`."""
     for first, last in sentences(line):
-        if last - first < 3 and all(line.roles[i] & (KNOWN | TITLE) or line.marks[i] for i in range(first, last + 1)):
-            if all(line.roles[i] & (KNOWN | ALSO) or line.marks[i] for i in range(first, last + 1)):
-                call(line, first, last)
+        roles, marks = line.roles[first : last + 1], line.marks[first : last + 1]
+        written = all(role & (KNOWN | TITLE) or mark for role, mark in zip(roles, marks, strict=True))
+        if written and all(role & (KNOWN | ALSO) or mark for role, mark in zip(roles, marks, strict=True)):
+            call(line, first, last)
 
 
 def sentences(line: Line) -> Iterator[tuple[int, int]]:
-    first = 0
-    for i in range(1, len(line.words) + 1):
-        if i == len(line.words) or ends(line.gaps[i]):
-            yield first, i - 1
-            first = i
+    """The first and last word of each sentence of one to three words."""
+    stops = [0, *(i for i in range(1, len(line.words)) if line.gaps[i] != " " and ends(line.gaps[i])), len(line.words)]
+    return ((first, stop - 1) for first, stop in itertools.pairwise(stops) if 0 < stop - first <= 3)

@@ -17,12 +17,13 @@ PROMPTS = Path(__file__).parent / "prompts"
 
 Record = TypeVar("Record")
 Opinion = TypeVar("Opinion")
+Opinion_co = TypeVar("Opinion_co", covariant=True)
 # Takes out of a text what identifies a person; `agents.mask` makes one.
 Masker = Callable[[str], str]
 
 
 class Unusable(ValueError):
-    """A model's answer to one record that can't be taken. Its text is a short reason code, never a part of the answer."""
+    """A model's answer to one record that can't be taken. Its text is a short reason code, no part of the answer."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ def read_prompt(name: str) -> Prompt:
     return Prompt(first.removeprefix("version:").strip(), text.strip())
 
 
-class Agent(Protocol[Record, Opinion]):
+class Agent(Protocol[Record, Opinion_co]):
     """One kind of record, one kind of opinion. Agents hold no state: equal records, equal opinions."""
 
     name: str
@@ -48,7 +49,12 @@ class Agent(Protocol[Record, Opinion]):
     # JSON schema of a model's answer to one record: an object, `additionalProperties: false`, every property required
     answer: dict[str, Any]
 
-    def opine(self, record: Record) -> Opinion:
+    @property
+    def prompt(self) -> Prompt:
+        """What a model is told before it sees records; `read_prompt(name)` as a rule."""
+        ...
+
+    def opine(self, record: Record) -> Opinion_co:
         """The deterministic opinion. Never raises for a record of the accepted type."""
         ...
 
@@ -56,14 +62,14 @@ class Agent(Protocol[Record, Opinion]):
         """What a model may see of the record (JSON types, free text masked); None: nothing worth asking about."""
         ...
 
-    def accept(self, record: Record, answer: dict[str, Any]) -> Opinion:
-        """The opinion that a model's answer makes. Raises Unusable when it does not fit the vocabulary or the record."""
+    def accept(self, record: Record, answer: dict[str, Any]) -> Opinion_co:
+        """The opinion that a model's answer makes. Raises Unusable when it doesn't fit the vocabulary or the record."""
         ...
 
 
 @dataclass(frozen=True)
 class Verdict(Generic[Opinion]):
-    """An opinion and where it is from. reason: why it is the rules' (`llm_off`, `no_key`, `timeout`, ...); "" for llm."""
+    """An opinion and where it is from. reason: why it is the rules' (`llm_off`, `timeout`, ...); "" for llm."""
 
     opinion: Opinion
     source: Literal["rules", "llm"]

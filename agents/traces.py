@@ -1,128 +1,61 @@
 """What identifies a person although each of its words may stay: addresses, numbers, ids, dates, places.
 
-A text is a `Line` of words with the gaps between them; each word has roles (bits), which say what the word could be part
-of. A rule looks only at words of certain roles and marks words with the placeholder that will stand for them. Rules mark
+A rule looks only at words of certain roles, and marks words with the placeholder that will stand for them. Rules mark
 too much rather than too little; none takes a mark away. Names have a module of their own, `agents.persons`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Protocol
 
-from agents.vocabulary import (
-    BIRTH,
-    DIGITS,
-    GRADERS,
-    HONORIFICS,
-    ID_CUES,
-    ID_FILLERS,
-    LOGIN_CUES,
-    LOGIN_STATES,
-    MAILERS,
-    MONTHS,
-    NAMERS,
-    ORDINALS,
-    PLACES,
-    PREPOSITIONS,
-    SIGNATURES,
-    TOP_LEVELS,
-    WEAK,
+from agents.line import (
+    BORN,
+    CAPS,
+    DIGIT,
+    ID,
+    KNOWN,
+    LETTER,
+    LINK,
+    LINKERS,
+    LOGIN,
+    MONTH,
+    NUMBER,
+    ORDINAL,
+    PLACE,
+    PREPOSITION,
+    TITLE,
+    UNKNOWN,
+    Line,
+    ends,
+    glued,
+    joint,
 )
+from agents.vocabulary import DIGITS, GRADERS, ID_FILLERS, LOGIN_STATES, MAILERS, TOP_LEVELS
 
-# How a word is written, and what is known of it
-UNKNOWN, NUMBER, LETTER, TITLE, CAPS, KNOWN, ALSO, COMMON = (1 << n for n in range(8))
-# What it says about the words beside it
-DIGIT, ID, LOGIN, PLACE, MONTH, ORDINAL, BORN, LINK, CALLS, PREPOSITION = (1 << n for n in range(8, 18))
-
-LINKERS = frozenset({"at", "dot", "www", "slash", "underscore", "dash"})
-CUES: dict[str, int] = {}
-for _bit, _words in (
-    (DIGIT, DIGITS),
-    (ID, ID_CUES),
-    (LOGIN, LOGIN_CUES),
-    (PLACE, PLACES),
-    (MONTH, MONTHS),
-    (ORDINAL, ORDINALS),
-    (BORN, BIRTH),
-    (LINK, LINKERS),
-    (CALLS, HONORIFICS | SIGNATURES | NAMERS | WEAK | {"am", "this", "it", "call"}),
-    (PREPOSITION, PREPOSITIONS),
-):
-    for _word in _words:
-        CUES[_word] = CUES.get(_word, 0) | _bit
-
-JOINTS = frozenset({".", "_", "-", "+"})
 BRACKETS = ("(", "[", "{", "<")
 # A phone number's digits may be parted by these; a per cent sign or a letter parts two numbers
 PHONE_GAP = frozenset(" .-()/+,_:*\n")
 SHORT = 3  # digits of a number that may stay
 
 
-class Known(Protocol):
-    parts: set[str]
-    pairs: set[tuple[str, str]]
-
-
-@dataclass
-class Line:
-    """gaps[i] stands before words[i], the last one after them all; marks[i]: the placeholder for words[i], or nothing."""
-
-    words: list[str]
-    gaps: list[str]
-    roles: list[int]
-    marks: list[str]
-
-    def mark(self, placeholder: str, first: int, last: int | None = None) -> None:
-        for i in range(first, (first if last is None else last) + 1):
-            self.marks[i] = placeholder
-
-    def having(self, role: int) -> Iterator[int]:
-        return (i for i, r in enumerate(self.roles) if r & role)
-
-    def low(self, i: int) -> str:
-        return self.words[i].lower() if 0 <= i < len(self.words) else ""
-
-    def role(self, i: int) -> int:
-        return self.roles[i] if 0 <= i < len(self.roles) else 0
-
-
-def ends(gap: str) -> bool:
-    """Whether a sentence or a line ends in the gap. `a.b` is no end: it may be an address."""
-    return gap != " " and any(c in ".!?:;\n" for c in gap) and any(c.isspace() for c in gap)
-
-
-def glued(gap: str) -> bool:
-    return gap != " " and not any(c.isspace() for c in gap)
-
-
-def joint(gap: str) -> bool:
-    return gap.strip(" ") in JOINTS and not (gap[0] == "." and gap[-1] == " ")
-
-
-def find(line: Line, known: Known) -> None:
-    """Marks everything that must not leave."""
-    from agents.persons import names
-
-    seen, gaps = 0, set(line.gaps)
-    for role in line.roles:
-        seen |= role
+def find(line: Line) -> None:
+    """Marks what the module is about."""
+    seen = line.seen
     if seen & (UNKNOWN | NUMBER | LETTER):
         strangers(line)
-    if seen & (LINK | UNKNOWN) or not gaps <= {" ", ", ", ". ", ""}:
+    if seen & (LINK | UNKNOWN) or any(map(glued, line.odd)):
         links(line)
+    if seen & LINK or any("@" in gap for gap in line.odd):
         mails(line)
     if seen & (NUMBER | DIGIT):
         numbers(line)
         dates(line)
-    if seen & (ID | LOGIN | BORN | MONTH):
+    if seen & (ID | LOGIN | BORN | NUMBER):
         ids(line)
         logins(line)
         births(line)
     if seen & (PLACE | PREPOSITION):
         places(line)
-    names(line, known)
 
 
 def strangers(line: Line) -> None:
@@ -154,12 +87,15 @@ def chunk(line: Line, i: int) -> tuple[int, int]:
 
 def links(line: Line) -> None:
     done = -1  # each chunk once, or a line of a million dots takes a day
-    for i, low in enumerate(map(str.lower, line.words)):
-        after = line.gaps[i + 1]
-        if i > done and ("://" in after or "\\" in after or low == "www" or (after == "." and domain(line, i + 1))):
+    odd = {gap for gap in line.odd if "://" in gap or "\\" in gap or gap == "."}
+    for i, after in enumerate(line.gaps[1:]) if odd else ():
+        if i > done and after in odd and (after != "." or domain(line, i + 1)):
             first, done = chunk(line, i)
             line.mark("[link]", first, done)
-        elif low == "dot" and line.low(i + 1) in TOP_LEVELS:
+    for i in line.having(LINK):
+        if line.low(i) == "www":
+            line.mark("[link]", *chunk(line, i))
+        elif line.low(i) == "dot" and line.low(i + 1) in TOP_LEVELS:
             last = i + 3 if line.low(i + 2) == "slash" and i + 3 < len(line.words) else i + 1
             line.mark("[link]", leftmost(line, i - 1), last)
 
@@ -169,7 +105,7 @@ def domain(line: Line, i: int) -> bool:
 
 
 def leftmost(line: Line, i: int) -> int:
-    """Where what ends with words[i] starts: `tarun dot bose`, `tarun_bose`, `tarun . bose`. Looks back 8 words at most."""
+    """Where what ends with words[i] starts: `tarun dot bose`, `tarun_bose`, `tarun . bose`. At most 8 words."""
     first = i = max(i, 0)
     while first > 0 and i - first < 8:
         if joint(line.gaps[first]):
@@ -195,12 +131,13 @@ def rightmost(line: Line, i: int) -> int:
 
 def mails(line: Line) -> None:
     """`a@b.c` with or without blanks, `a at b dot c`, `a (at) b.c`, `a at gmail`; a word behind an @ is a handle."""
-    for i in range(len(line.words)):
-        gap = line.gaps[i]
-        if "@" in gap:
+    at = {gap for gap in line.odd if "@" in gap}
+    for i, gap in enumerate(line.gaps[:-1]) if at else ():
+        if gap in at:
             handle = i == 0 or (gap[0].isspace() and not gap[-1].isspace())
             line.mark("[id]" if handle else "[email]", i if handle else leftmost(line, i - 1), rightmost(line, i))
-        elif line.words[i].lower() == "at" and 0 < i < len(line.words) - 1 and address(line, i):
+    for i in line.having(LINK):
+        if line.low(i) == "at" and 0 < i < len(line.words) - 1 and address(line, i):
             line.mark("[email]", leftmost(line, i - 1), rightmost(line, i + 1))
 
 
@@ -213,10 +150,14 @@ def address(line: Line, at: int) -> bool:
 def numbers(line: Line) -> None:
     """Digits that follow one another, in figures or in words, are one number: a long one is nobody else's business."""
     for first, last in runs(line):
-        count = sum(DIGITS.get(line.low(i), 0) if line.role(i) & DIGIT else len(line.words[i]) for i in range(first, last + 1))
+        count = sum(digits(line, i) for i in range(first, last + 1))
         clock = last == first + 1 and line.gaps[last] == ":" and count <= 4
         if count > SHORT and not clock:
             line.mark("[phone]" if count >= 7 else "[number]", first, last)
+
+
+def digits(line: Line, i: int) -> int:
+    return DIGITS.get(line.low(i), 0) if line.roles[i] & DIGIT else len(line.words[i])
 
 
 def runs(line: Line) -> Iterator[tuple[int, int]]:
@@ -255,7 +196,12 @@ def ids(line: Line) -> None:
             line.mark("[id]", j)
             j += 1
     for i in line.having(NUMBER):
-        stranger = i > 0 and line.role(i - 1) & UNKNOWN and not ends(line.gaps[i].replace(".", ""))
+        stranger = (
+            i > 0
+            and line.marks[i - 1]
+            and line.role(i - 1) & (UNKNOWN | LETTER)
+            and not ends(line.gaps[i].replace(".", ""))
+        )
         if stranger or line.gaps[i].endswith("#"):
             line.mark("[id]", i)
 

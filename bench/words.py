@@ -1,10 +1,10 @@
-"""Makes agents/words/english.txt, the ordinary words that may leave the machine, from SCOWL.
+"""Makes agents/wordlists/english.txt, the ordinary words that may leave the machine, from SCOWL.
 
     apt-get download scowl && dpkg -x scowl_*.deb scowl && pip install faker names    # in a scratch folder
-    python -m bench.words scowl/usr/share/dict/scowl > agents/words/english.txt
+    python -m bench.words scowl/usr/share/dict/scowl > agents/wordlists/english.txt
 
-Words of SCOWL's levels 10 to 35 (its proper names are lists of their own and stay out). A word that is a person's name in
-any of three lists (SCOWL's proper names, the US census of 1990, the names of Faker's locales) is dropped, unless it is
+Words of SCOWL's levels 10 to 35 (its proper names are lists of their own, and stay out). A word that is a name in any
+of three lists (SCOWL's proper names, the US census of 1990, the names of Faker's locales) is dropped, unless it is
 a common word: then it's marked as both. So a line is a word and, after a blank, `c` (common: levels 10 and 20) or `n`
 (common, and a name).
 """
@@ -23,7 +23,27 @@ COMMON, ALL = (10, 20), (10, 20, 35)
 WORD = re.compile(r"[a-z]+(?:'[a-z]+)?")
 SURNAMES = 20_000  # beyond these, the census has a bearer for almost every word
 # Hardly ever written without a capital but as somebody's name
-RATHER_NAMES = frozenset("amber art bob chuck drew gene jack jay ken nick pat ray rod sue wade ward wren".split())
+RATHER_NAMES = frozenset(
+    [
+        "amber",
+        "art",
+        "bob",
+        "chuck",
+        "drew",
+        "gene",
+        "jack",
+        "jay",
+        "ken",
+        "nick",
+        "pat",
+        "ray",
+        "rod",
+        "sue",
+        "wade",
+        "ward",
+        "wren",
+    ]
+)
 
 
 def words(scowl: Path, levels: tuple[int, ...]) -> set[str]:
