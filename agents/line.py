@@ -56,7 +56,8 @@ class Line:
 
     def __post_init__(self) -> None:
         self.marks = [""] * len(self.words)
-        self.live = [i for i, role in enumerate(self.roles) if role]
+        self.live = [i for i, role in enumerate(self.roles) if role & ~(ALSO | COMMON)]
+        self.lows = [*map(str.lower, self.words), "", "", "", ""]  # and the last is before the first
         self.seen = functools.reduce(operator.or_, set(self.roles), 0)
         self.odd = set(self.gaps) - {" ", ""}
 
@@ -65,11 +66,13 @@ class Line:
             self.marks[i] = placeholder
 
     def having(self, role: int) -> list[int]:
+        if not self.seen & role:
+            return []
         roles = self.roles
         return [i for i in self.live if roles[i] & role]
 
     def low(self, i: int) -> str:
-        return self.words[i].lower() if 0 <= i < len(self.words) else ""
+        return self.lows[i] if i < len(self.lows) else ""
 
     def role(self, i: int) -> int:
         return self.roles[i] if 0 <= i < len(self.roles) else 0

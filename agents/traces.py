@@ -196,13 +196,8 @@ def ids(line: Line) -> None:
             line.mark("[id]", j)
             j += 1
     for i in line.having(NUMBER):
-        stranger = (
-            i > 0
-            and line.marks[i - 1]
-            and line.role(i - 1) & (UNKNOWN | LETTER)
-            and not ends(line.gaps[i].replace(".", ""))
-        )
-        if stranger or line.gaps[i].endswith("#"):
+        behind = i > 0 and (line.roles[i - 1] & (UNKNOWN | LETTER) or line.marks[i - 1] == "[id]") and line.marks[i - 1]
+        if line.gaps[i].endswith("#") or (behind and not line.marks[i] and not ends(line.gaps[i].replace(".", ""))):
             line.mark("[id]", i)
 
 
