@@ -20,14 +20,14 @@ from dataclasses import dataclass, field
 from agents import line as lines
 from agents import persons, traces
 from agents.protocol import Masker
-from agents.vocabulary import MONTHS, Vocabulary, vocabulary
+from agents.vocabulary import MONTHS, VERBS, Vocabulary, vocabulary
 
 # Characters that are not seen: soft hyphen, joiners, fillers, direction marks, variation selectors, tags
 INVISIBLE = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff"
     "\uffa0\U000e0000-\U000e0fff]"
 )
-APOSTROPHES = str.maketrans("’‘ʼ`´′", "''''''")
+PLAIN = str.maketrans({**dict.fromkeys("’‘ʼ`´′", "'"), **dict.fromkeys("‐‑‒–—―−", "-"), "⁄": "/", "“": '"', "”": '"'})
 WORD = re.compile(r"([^\W_]+(?:'[^\W_]+)*)")
 GAP = re.compile(r"[^ \n.,;:!?'\"()\[\]\-/%+&*=<>#…₹$€£_~|@^{}\\😀😃😄😊🙂😐😕🙁😞😢😭😠😡🤬👍👎🙏❤💔]")
 # 2nd, 10am, 500mb: a small number with a unit
@@ -43,11 +43,15 @@ def fold(word: str) -> str:
 
 @dataclass
 class People:
-    """Known names. ordinary: those that are words too; pairs: two of them that are parts of one person's name."""
+    """Known names. ordinary: those that are words too; pairs: two of them that are parts of one person's name.
+
+    whole: a name and no more that people seldom write as a word (Joy).
+    """
 
     parts: set[str] = field(default_factory=set)
     ordinary: set[str] = field(default_factory=set)
     pairs: set[tuple[str, str]] = field(default_factory=set)
+    whole: set[str] = field(default_factory=set)
 
     @classmethod
     def of(cls, names: Iterable[str], words: Vocabulary) -> People:
@@ -58,6 +62,7 @@ class People:
             people.parts.update(part.replace("'", "") for part in parts)
             known = [part for part in parts if part in words.ordinary]
             people.ordinary.update(known)
+            people.whole.update(parts if len(parts) == 1 and parts[0] in words.names - VERBS else ())
             people.pairs.update((a, b) for a in known for b in known if a != b)
         return people
 
@@ -67,8 +72,8 @@ def tidy(text: str) -> str:
     if not isinstance(text, str):
         return ""
     if not text.isascii():
-        text = INVISIBLE.sub("", unicodedata.normalize("NFKC", INVISIBLE.sub("", text))).translate(APOSTROPHES)
-    return text.replace("`", "'").replace("\r", "\n").replace("\t", " ")
+        text = INVISIBLE.sub("", unicodedata.normalize("NFKC", INVISIBLE.sub("", text))).translate(PLAIN)
+    return text.replace("\r", "\n").replace("\t", " ")
 
 
 class Roles(dict[str, int]):
@@ -99,7 +104,7 @@ class Roles(dict[str, int]):
         role |= lines.KNOWN if base in self.people.ordinary else 0
         role |= lines.ALSO if base in self.words.names else 0
         role |= lines.COMMON if base in self.words.common else 0
-        if role & lines.KNOWN and not role & lines.COMMON:
+        if base in self.people.whole or (role & lines.KNOWN and not role & lines.COMMON):
             return role | lines.UNKNOWN  # as a word it is rarer than as this person's name
         if word in self.words.written and base not in MONTHS:
             role = role & ~(lines.TITLE | lines.CAPS) if not role & lines.KNOWN else role
@@ -148,7 +153,8 @@ class Mask:
     def gap(self, gap: str) -> str:
         clean = self.gaps.get(gap)
         if clean is None:
-            clean = GAP.sub(" " if gap.isspace() else "", gap)
+            # a blank, never nothing: what stood on both sides must not become one word
+            clean = re.sub(" +", " ", GAP.sub(" ", gap))
             if len(self.gaps) < REMEMBERED and len(gap) < 20:
                 self.gaps[gap] = clean
         return clean

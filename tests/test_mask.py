@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.mask import masker
+from agents.vocabulary import vocabulary
 
 PEOPLE = [
     "Asha Rao",
@@ -55,7 +56,8 @@ this is «mark»|This is «Joy» from class|I'm «rose»|i'm «faith»|it is «g
 thank you, regards «rose»|Regards,\\n«Rose»|regards\\n«mark hope»|Yours sincerely, «Will»|Thanks, «Grace»
 cheers, «joy»
 Mr «Young»|mr «young»|Mrs. «Rivers»|Ms «Hunter»|ms «hunter»|Dr. «Stone»|Prof «Hope»|Miss «Faith»|«Sunny Baker»
-«sunny baker»|«Amber»|«amber stone»|«Amber Stone»|«Rose Hunter's» marks|«faith rivers»|FROM «GRACE HOPEWELL»
+«sunny baker»|«Amber»|full of «joy»|«amber stone»|«Amber Stone»|«Rose Hunter's» marks
+«faith rivers»|FROM «GRACE HOPEWELL»
 names of others
 my mother «Lakshmi» paid|my father «suresh»|my brother «Hunter Brown»|my teacher Mr «Whistle»|mr «whistle»
 Dr «Baker»
@@ -181,12 +183,20 @@ def test_any_input_gives_a_text(text):
     assert isinstance(MASK(text), str)
 
 
-@given(st.text(max_size=200))
-def test_it_lets_only_vocabulary_out_is_deterministic_and_masks_its_own_output_no_further(text):
+LETTERS = st.text(st.sampled_from("asha rao tarun bose 0123456789.-_@'/\u0600\u093e\u20ddÀАａ⁂\ud800\n"), max_size=60)
+
+
+@given(st.text(max_size=200) | LETTERS)
+def test_nothing_leaves_but_words_of_the_vocabulary_small_numbers_and_placeholders(text):
     masked = MASK(text)
     masked.encode("utf-8")
     assert masked == masker(PEOPLE)(text)
-    assert not re.search(r"[^\W_\d]*[^\x00-\x7f]\w", re.sub(r"[₹€£…]", "", masked))
+    words = vocabulary().ordinary
+    for word in re.findall(
+        r"[^\W_]+(?:'[^\W_]+)*", re.sub(r"\[(?:name|email|phone|id|link|number|word|date)\]", " ", masked)
+    ):
+        low = word.lower()
+        assert low in words or low.split("'")[0] in words or re.fullmatch(r"\d{1,3}[a-z]*|[a-z]", low), (word, masked)
 
 
 FRAGMENTS = [
