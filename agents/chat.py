@@ -26,6 +26,11 @@ RETRIED = frozenset({"timeout", "rate_limited", "server_error", "connection"})
 HOPELESS = frozenset({"unauthorized", "not_found"})
 
 
+AT_LEAST_ONE = ("concurrency", "batch", "max_request", "max_reply", "max_tokens", "breaker_after")
+POSITIVE = ("timeout", "patience")
+NOT_NEGATIVE = ("retries", "backoff", "backoff_max", "cooldown")
+
+
 class Budget(Protocol):
     def take(self) -> bool:
         """Asked before each HTTP request; False: it must not be made."""
@@ -63,6 +68,13 @@ class LLMOptions:
     breaker_after: int = 5
     cooldown: float = 30.0
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        low = [name for name in AT_LEAST_ONE if getattr(self, name) < 1]
+        low += [name for name in POSITIVE if getattr(self, name) <= 0]
+        low += [name for name in NOT_NEGATIVE if getattr(self, name) < 0]
+        if low:
+            raise ValueError(f"options of the language model: {', '.join(low)} too small")
 
 
 class _Quiet(logging.Filter):
@@ -168,9 +180,8 @@ class Chat:
         started = time.monotonic()
         reply = await self._send(question, seconds)
         self.tally.called(reply.reason if isinstance(reply, Failure) else "ok", time.monotonic() - started)
-        if isinstance(reply, Reply):
-            self.tally.prompt_tokens += reply.prompt_tokens
-            self.tally.completion_tokens += reply.completion_tokens
+        self.tally.prompt_tokens += reply.tokens[0]
+        self.tally.completion_tokens += reply.tokens[1]
         return reply
 
     async def _send(self, question: Mapping[str, Any], seconds: float) -> Reply | Failure:

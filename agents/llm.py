@@ -93,7 +93,7 @@ class LLM:
         """A verdict for each record, in order. Raises only what the agent's rules, the cache or the budget raise."""
         work = Work(agent, records, self.options.model, self.usage.of(agent.name))
         questions = work.group(self.mask, self.options.max_request)
-        known = self.cache.get([question.key for question in questions])
+        known = self.cache.get([question.key for question in questions]) if questions else {}
         asked = [q for q in questions if not (q.key in known and work.replay(q, known[q.key]))]
         if not self.options.api_key:
             work.fall_back(asked, "no_key")

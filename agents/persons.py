@@ -78,8 +78,8 @@ def announced(line: Line) -> None:
             take(line, i + 1, anything=True)
         elif low in SIGNATURES:
             take(line, i + 1)
-        elif low in NAMERS and (line.low(i + 1) in ("is", "as") or ":" in line.gaps[i + 1]):
-            take(line, i + (1 if ":" in line.gaps[i + 1] else 2))
+        elif low in NAMERS and (line.low(i + 1) in ("is", "as") or any(c in ":=-" for c in line.gaps[i + 1])):
+            take(line, i + (1 if line.low(i + 1) not in ("is", "as") else 2))
         elif (low, line.low(i + 1)) in WEAK_PAIRS:
             take(line, i + 2, surely=False)
         elif low in WEAK or low in NAMERS:

@@ -13,48 +13,51 @@ from agents.answers import parsed
 
 @dataclass(frozen=True)
 class Reply:
+    """tokens: paid for the question and for the answer."""
+
     text: str = field(repr=False)
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
+    tokens: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True)
 class Failure:
-    """retry_after: seconds that the server asks to wait."""
+    """retry_after: seconds that the server asks to wait. tokens: as of a reply; a useless answer is paid for too."""
 
     reason: str
     retry_after: float | None = None
+    tokens: tuple[int, int] = (0, 0)
 
 
 def read(body: bytes) -> Reply | Failure:
     """The model's text out of a response. What a server sends under 200 can be anything."""
     value = parsed(body)
-    choices = value.get("choices") if isinstance(value, dict) else None
     if value is None:
         return Failure("bad_json")
+    usage, choices = _get(value, "usage"), _get(value, "choices")
+    tokens = _count(_get(usage, "prompt_tokens")), _count(_get(usage, "completion_tokens"))
     choice = choices[0] if isinstance(choices, list) and choices else None
-    message = choice.get("message") if isinstance(choice, dict) else None
-    if not isinstance(choice, dict) or not isinstance(message, dict):
-        return Failure("no_answer")
-    if message.get("refusal") or choice.get("finish_reason") == "content_filter":
-        return Failure("refused")
-    if choice.get("finish_reason") == "length":
-        return Failure("cut_short")
-    text, usage = message.get("content"), value.get("usage")
+    message, finish = _get(choice, "message"), _get(choice, "finish_reason")
+    text = _get(message, "content")
+    if _get(message, "refusal") or finish == "content_filter":
+        return Failure("refused", tokens=tokens)
+    if finish == "length":
+        return Failure("cut_short", tokens=tokens)
     if not isinstance(text, str) or not text.strip():
-        return Failure("no_answer")
-    return Reply(text, _count(usage, "prompt_tokens"), _count(usage, "completion_tokens"))
+        return Failure("no_answer", tokens=tokens)
+    return Reply(text, tokens)
 
 
-def _count(usage: Any, key: str) -> int:
-    count = usage.get(key) if isinstance(usage, dict) else 0
-    return count if isinstance(count, int) and 0 <= count < 10**9 else 0
+def _get(value: Any, key: str) -> Any:
+    return value.get(key) if isinstance(value, dict) else None
+
+
+def _count(value: Any) -> int:
+    return value if type(value) is int and 0 <= value < 10**9 else 0
 
 
 def refusal(status: int, headers: Mapping[str, str], body: object) -> Failure:
     """What a status that is not 200 means."""
-    error = body.get("error") if isinstance(body, dict) else None
-    code = error.get("code") if isinstance(error, dict) else None
+    code = _get(_get(body, "error"), "code")
     if status in (401, 403):
         return Failure("unauthorized")
     if status == 404:

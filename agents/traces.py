@@ -33,8 +33,8 @@ from agents.line import (
 from agents.vocabulary import DIGITS, GRADERS, ID_FILLERS, LOGIN_STATES, MAILERS, TOP_LEVELS
 
 BRACKETS = ("(", "[", "{", "<")
-# A phone number's digits may be parted by these; a per cent sign or a letter parts two numbers
-PHONE_GAP = frozenset(" .-()/+,_:*\n")
+# Between two digits with one of these and a blank, one number ends and another begins
+NUMBER_ENDS = frozenset("%₹$€£?!;=")
 SHORT = 3  # digits of a number that may stay
 
 
@@ -87,10 +87,11 @@ def chunk(line: Line, i: int) -> tuple[int, int]:
 
 def links(line: Line) -> None:
     done = -1  # each chunk once, or a line of a million dots takes a day
-    odd = {gap for gap in line.odd if "://" in gap or "\\" in gap or gap == "."}
+    odd = {gap for gap in line.odd if "://" in gap or "\\" in gap or (gap.strip() == "." and joint(gap))}
     for i, after in enumerate(line.gaps[1:]) if odd else ():
-        if i > done and after in odd and (after != "." or domain(line, i + 1)):
+        if i > done and after in odd and (after.strip() != "." or domain(line, i + 1)):
             first, done = chunk(line, i)
+            done = max(done, i + 1 if i + 1 < len(line.words) else i)
             line.mark("[link]", first, done)
     for i in line.having(LINK):
         if line.low(i) == "www":
@@ -137,8 +138,9 @@ def mails(line: Line) -> None:
             handle = i == 0 or (gap[0].isspace() and not gap[-1].isspace())
             line.mark("[id]" if handle else "[email]", i if handle else leftmost(line, i - 1), rightmost(line, i))
     for i in line.having(LINK):
-        if line.low(i) == "at" and 0 < i < len(line.words) - 1 and address(line, i):
-            line.mark("[email]", leftmost(line, i - 1), rightmost(line, i + 1))
+        spoken = 2 if (line.low(i + 1), line.low(i + 2)) == ("the", "rate") else 0  # "rose at the rate school dot com"
+        if line.low(i) == "at" and 0 < i < len(line.words) - 1 - spoken and (spoken or address(line, i)):
+            line.mark("[email]", leftmost(line, i - 1), rightmost(line, i + 1 + spoken))
 
 
 def address(line: Line, at: int) -> bool:
@@ -161,15 +163,21 @@ def digits(line: Line, i: int) -> int:
 
 
 def runs(line: Line) -> Iterator[tuple[int, int]]:
+    """The first and last word of each stretch of digits; `dash` and `dot` part none."""
     first = last = -2
     for i in line.having(NUMBER | DIGIT):
-        if i != last + 1 or not PHONE_GAP.issuperset(line.gaps[i]):
+        bridged = i == last + 2 and line.low(i - 1) in LINKERS
+        if not (i == last + 1 or bridged) or new_number(line.gaps[i]):
             if last >= 0:
                 yield first, last
             first = i
         last = i
     if last >= 0:
         yield first, last
+
+
+def new_number(gap: str) -> bool:
+    return not glued(gap) and not NUMBER_ENDS.isdisjoint(gap)
 
 
 def dates(line: Line) -> None:
@@ -205,7 +213,7 @@ def logins(line: Line) -> None:
     """What follows `my password is`, `insta:`, `username =`."""
     for i in line.having(LOGIN):
         j = i + 2 if line.low(i + 1) in ("is", "was", "id", "name") else i + 1
-        announced = j == i + 2 or any(c in ":=" for c in line.gaps[i + 1])
+        announced = j == i + 2 or any(c in ":=-" for c in line.gaps[i + 1])
         if announced and j < len(line.words) and line.low(j) not in LOGIN_STATES and "\n" not in line.gaps[j]:
             line.mark("[id]", *chunk(line, j))
 

@@ -59,7 +59,8 @@ HONORIFICS = _set("mr mrs ms miss dr prof professor master shri smt sri")
 SIGNATURES = _set("regards sincerely faithfully cheers yours truly respectfully obediently love thanks wishes")
 # The word before `is` or a colon; `I am`, `this is` and their like come as pairs
 NAMERS = _set(
-    "name named called surname firstname lastname myself father mother parent guardian sender student teacher"
+    "name named called surname firstname lastname myself father mother parent guardian sender student teacher son"
+    " daughter brother sister friend wife husband cousin mom mum dad uncle aunt classmate roommate tutor mentor"
 )
 WEAK_PAIRS = frozenset({("i", "am"), ("this", "is"), ("it", "is"), ("am", "i"), ("called", "me"), ("call", "me")})
 WEAK = _set("i'm im it's its named called myself")

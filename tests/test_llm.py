@@ -261,6 +261,17 @@ def test_a_key_that_no_header_takes_fails_without_a_word_of_it(server, caplog):
     assert {verdict.source for verdict in llm.analyse(AGENT, records)} == {"rules"} and "cr" not in repr(llm.options)
 
 
+def test_groqs_own_variable_for_the_address_is_honoured(server, monkeypatch):
+    monkeypatch.setenv("GROQ_BASE_URL", server.base_url)
+    assert reasons(LLM(LLMOptions(server.key), str).analyse(AGENT, notes(1))) == [""]
+
+
+@pytest.mark.parametrize("option", [{"concurrency": 0}, {"batch": 0}, {"timeout": 0}, {"retries": -1}])
+def test_options_that_make_no_sense_are_refused_by_name(option):
+    with pytest.raises(ValueError, match=next(iter(option))):
+        LLMOptions("key", **option)
+
+
 def test_without_a_key_nothing_is_asked(server):
     records = notes(2)
     llm = LLM(LLMOptions("", server.base_url), str)
@@ -363,7 +374,15 @@ def test_a_record_too_large_alone_falls_back(server):
 )
 def test_an_answer_that_did_not_come_about_is_asked_for_in_halves(server, clumsy):
     server.play(clumsy, good)
-    assert set(reasons(engine(server).analyse(AGENT, notes(4)))) == {""} and len(server.requests) == 3
+    llm = engine(server)
+    assert set(reasons(llm.analyse(AGENT, notes(4)))) == {""} and len(server.requests) == 3
+
+
+def test_a_useless_answer_is_paid_for_too(server):
+    server.play(saying('{"answers": [', finish_reason="length"), good)
+    llm = engine(server)
+    llm.analyse(AGENT, notes(4))
+    assert llm.usage.of("mood").prompt_tokens == sum(len(request.body) // 4 for request in server.requests)
 
 
 def test_a_second_run_asks_nothing_and_says_the_same_even_with_the_server_gone():
@@ -375,7 +394,7 @@ def test_a_second_run_asks_nothing_and_says_the_same_even_with_the_server_gone()
         assert again.analyse(AGENT, records) == first and len(server.requests) == calls
         assert again.usage.of("mood").cached == 12 and again.usage.of("mood").calls == {}
     assert repr(engine(server, kept).analyse(AGENT, records)) == repr(first)
-    assert kept.puts == [("mood", "openai/gpt-oss-20b", "1", 10), ("mood", "openai/gpt-oss-20b", "1", 2)]
+    assert sorted(kept.puts) == [("mood", "openai/gpt-oss-20b", "1", 2), ("mood", "openai/gpt-oss-20b", "1", 10)]
 
 
 def test_another_model_prompt_or_form_of_answer_is_asked_anew(server):

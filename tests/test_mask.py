@@ -79,8 +79,9 @@ mails
 «rose[at]school[dot]com»|«mark {at} school . com»|«mark @ school . com»|«mark . hope @ school . com»
 «hope at school dot in»
 «grace underscore hope at yahoo dot com»|mailto:«rose@school.org»|«rose＠school．com»|«rose@localhost»
-«hope AT gmail DOT com»
+«hope AT gmail DOT com»|«grace at the rate school dot com»
 phones
+«98%450%12345»|«98;450;12;345»|«98 dash 450 dash 12345»|«98 ~ 450 ~ 123»
 «9845012345»|«98450 12345»|«98450-12345»|+91 «98450 12345»|+«91-98450-12345»|(«0471») «234-5678»
 «98.45.01.23.45»
 «9 8 4 5 0 1 2 3 4 5»|«９８４５０１２３４５»|«٩٨٤٥٠١٢٣٤٥»|«nine eight four five zero one two three»
@@ -98,7 +99,10 @@ PAN «ABCDE 1234 F»
 pin «560»
 roll no «twelve»|application number «42»|«550e8400-e29b-41d4-a716-446655440000»|«deadbeefcafe»
 admission no. is «55»
+names behind a relation
+Name - «summer»|my son «will» failed|my friend «grace» left|name=«grace»
 links and handles
+see «rose . com»|insta - «sunflower»
 «https://example.com/grace-hope»|«http://bit.ly/Rose»|«www.rosehunter.in»|«school.com/rose»|«rosehunter.com»
 «hxxps://school.com/mark»|«rose dot com slash hope»|«linkedin.com/in/mark-hope»|@«rosehunter»|@«grace»
 @«rose_hunter»
