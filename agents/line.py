@@ -7,6 +7,7 @@ import operator
 from dataclasses import dataclass
 
 from agents.vocabulary import (
+    BEHIND,
     BIRTH,
     DIGITS,
     HONORIFICS,
@@ -37,7 +38,7 @@ for _bit, _words in (
     (ORDINAL, ORDINALS),
     (BORN, BIRTH),
     (LINK, LINKERS),
-    (CALLS, HONORIFICS | SIGNATURES | NAMERS | WEAK | {"am", "this", "it", "call"}),
+    (CALLS, BEHIND | HONORIFICS | SIGNATURES | NAMERS | WEAK | {"am", "this", "it", "call"}),
     (PREPOSITION, PREPOSITIONS),
 ):
     for _word in _words:

@@ -43,7 +43,7 @@ def fold(word: str) -> str:
 
 @dataclass
 class People:
-    """Known names. ordinary: those that are words too; pairs: two of them that are parts of one person's name.
+    """Known names. ordinary: those that are words too; pairs: two parts of one person's name.
 
     whole: a name and no more that people seldom write as a word (Joy).
     """
@@ -63,7 +63,7 @@ class People:
             known = [part for part in parts if part in words.ordinary]
             people.ordinary.update(known)
             people.whole.update(parts if len(parts) == 1 and parts[0] in words.names - VERBS else ())
-            people.pairs.update((a, b) for a in known for b in known if a != b)
+            people.pairs.update((a, b) for a in parts for b in parts if a != b)
         return people
 
 

@@ -9,7 +9,7 @@ import itertools
 from collections.abc import Iterator, Set
 
 from agents.line import ALSO, CALLS, CAPS, COMMON, KNOWN, LETTER, MONTH, TITLE, UNKNOWN, Line, ends, glued
-from agents.vocabulary import FILLERS, HONORIFICS, NAMERS, SIGNATURES, VERBS, WEAK, WEAK_PAIRS
+from agents.vocabulary import BEHIND, FILLERS, HONORIFICS, NAMERS, SIGNATURES, VERBS, WEAK, WEAK_PAIRS
 
 NAME = "[name]"
 ANNOUNCED = 4  # words of a name behind `my name is`
@@ -74,7 +74,10 @@ def initials(line: Line) -> None:
 def announced(line: Line) -> None:
     for i in line.having(CALLS):
         low = line.low(i)
-        if low in HONORIFICS:
+        if low in BEHIND:
+            if line.role(i - 1) & (KNOWN | ALSO) and (low != "here" or line.role(i - 1) & KNOWN):
+                call(line, i - 1)
+        elif low in HONORIFICS:
             take(line, i + 1, anything=True)
         elif low in SIGNATURES:
             take(line, i + 1)
@@ -102,10 +105,11 @@ def take(line: Line, first: int, anything: bool = False, surely: bool = True) ->
 
 
 def beside(line: Line, pairs: Set[tuple[str, str]]) -> None:
-    """Two ordinary words side by side that are one known person's name, however they're written."""
+    """Two words side by side that are one known person's name, however they're written; `will j. young` too."""
     for i in line.having(KNOWN):
-        if line.role(i + 1) & KNOWN and (base(line, i), base(line, i + 1)) in pairs:
-            call(line, i, i + 1)
+        other = i + 2 if line.role(i + 1) & LETTER else i + 1
+        if line.role(other) & KNOWN and (base(line, i), base(line, other)) in pairs:
+            call(line, i, other)
 
 
 def base(line: Line, i: int) -> str:

@@ -35,6 +35,7 @@ from agents.vocabulary import DIGITS, GRADERS, ID_FILLERS, LOGIN_STATES, MAILERS
 BRACKETS = ("(", "[", "{", "<")
 # Between two digits with one of these and a blank, one number ends and another begins
 NUMBER_ENDS = frozenset("%₹$€£?!;=")
+BRIDGES = frozenset({"dash", "dot", "slash", "o", "oh", "hyphen", "space"})
 SHORT = 3  # digits of a number that may stay
 
 
@@ -97,7 +98,9 @@ def links(line: Line) -> None:
         if line.low(i) == "www":
             line.mark("[link]", *chunk(line, i))
         elif line.low(i) == "dot" and line.low(i + 1) in TOP_LEVELS:
-            last = i + 3 if line.low(i + 2) == "slash" and i + 3 < len(line.words) else i + 1
+            last = i + 1
+            while line.low(last + 1) == "slash" and last + 2 < len(line.words):
+                last += 2
             line.mark("[link]", leftmost(line, i - 1), last)
 
 
@@ -163,10 +166,10 @@ def digits(line: Line, i: int) -> int:
 
 
 def runs(line: Line) -> Iterator[tuple[int, int]]:
-    """The first and last word of each stretch of digits; `dash` and `dot` part none."""
+    """The first and last word of each stretch of digits; `dash` and `oh` part none."""
     first = last = -2
     for i in line.having(NUMBER | DIGIT):
-        bridged = i == last + 2 and line.low(i - 1) in LINKERS
+        bridged = i == last + 2 and line.low(i - 1) in BRIDGES
         if not (i == last + 1 or bridged) or new_number(line.gaps[i]):
             if last >= 0:
                 yield first, last

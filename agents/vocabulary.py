@@ -56,6 +56,8 @@ FILLERS = _set(
 )
 
 HONORIFICS = _set("mr mrs ms miss dr prof professor master shri smt sri")
+# `Rose ma'am`, `Brown sir`, `grace here`
+BEHIND = _set("sir ma'am madam mam miss maam ji bhai didi here")
 SIGNATURES = _set("regards sincerely faithfully cheers yours truly respectfully obediently love thanks wishes")
 # The word before `is` or a colon; `I am`, `this is` and their like come as pairs
 NAMERS = _set(

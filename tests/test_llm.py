@@ -152,7 +152,7 @@ def test_answers_come_back_in_the_order_of_the_records(server):
     assert {(v.source, v.reason, v.model, v.prompt_version) for v in verdicts} == {
         ("llm", "", "openai/gpt-oss-20b", "1")
     }
-    assert [len(request.records) for request in server.requests] == [10, 10, 5]
+    assert sorted(len(request.records) for request in server.requests) == [5, 10, 10]
     tally = llm.usage.of("mood")
     assert tally.calls == {"ok": 3} and tally.answered == 25 and tally.prompt_tokens > 0 and tally.completion_tokens > 0
 
@@ -306,11 +306,12 @@ def test_a_limit_that_one_call_met_holds_for_the_others(server):
 @pytest.mark.parametrize(
     "text, low, high", [("2", 2, 2), ("1.5", 1.5, 1.5), ("-3", 0, 0), (formatdate(usegmt=True), 0, 1)]
 )
-def test_retry_after_is_a_number_or_a_date(text, low, high):
+def test_retry_after_is_a_number_of_seconds(text, low, high):
     assert low <= seconds_of(text) <= high
 
 
-def test_retry_after_in_the_future_is_a_date_too():
+def test_retry_after_as_a_date_is_so_many_seconds_from_now():
+    assert 0 <= seconds_of(formatdate(usegmt=True)) < 1
     assert 50 < seconds_of(formatdate(time.time() + 60, usegmt=True)) <= 60
     assert [seconds_of(text) for text in ("", "soon", "inf", "nan", "Thu, 99 Foo 2024")] == [None] * 5
 
