@@ -22,8 +22,9 @@ class Breaker:
 
     def allows(self) -> bool:
         """Whether a call may be made now. Who gets a yes must report `succeeded` or `failed`."""
-        if self.state == OPEN and self.clock() - self.opened_at >= self.cooldown:
-            self.state = HALF_OPEN
+        if self.state != CLOSED and self.clock() - self.opened_at >= self.cooldown:
+            # half open is left after a cool-down as well: whoever was let through may never have reported
+            self.state, self.opened_at = HALF_OPEN, self.clock()
             return True
         return self.state == CLOSED
 
