@@ -12,7 +12,7 @@ llm.py         the engine that asks a language model, and falls back record by r
 questions.py   what is asked about the records of one call, and who gets which answer
 answers.py     from a model's text to the answers of single records
 chat.py        one question to the API and its reply: time, size, retries, breaker (breaker.py) and budget
-replies.py     what a response comes to (stream.py: its bytes, up to a limit)
+responses.py   what a response comes to (stream.py: its bytes, up to a limit)
 usage.py       what it cost and came to
 
 mask.py        what is taken out of a text before it leaves the machine: all but ordinary words

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from agents.breaker import HALF_OPEN, Breaker
-from agents.replies import Failure, Reply, read, refusal
+from agents.responses import Failure, Reply, read, refusal
 from agents.usage import Tally
 
 if TYPE_CHECKING:

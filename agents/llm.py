@@ -23,7 +23,7 @@ from agents.breaker import Breaker
 from agents.chat import Budget, Chat, LLMOptions, Unlimited
 from agents.protocol import Agent, Masker, Opinion, Record, Verdict
 from agents.questions import FRAME, Question, Work, numbered, packed
-from agents.replies import Failure
+from agents.responses import Failure
 from agents.usage import Usage
 
 REASONS: Mapping[str, str] = {

@@ -41,7 +41,7 @@ from agents.breaker import CLOSED, HALF_OPEN, OPEN, Breaker
 from agents.chat import LLMOptions
 from agents.llm import LLM, REASONS
 from agents.protocol import Prompt, Unusable
-from agents.replies import seconds_of
+from agents.responses import seconds_of
 from agents.usage import Usage
 
 MOODS = ("Positive", "Neutral", "Negative")
