@@ -16,6 +16,6 @@ The engine that asks a language model, and falls back record by record:
 
 What is taken out of a text before it leaves the machine, all but ordinary words:
 
-    mask.py        the masker; vocabulary.py: the ordinary words (wordlists/), and those that say what stands beside them
+    mask.py        the masker; vocabulary.py: the ordinary words (wordlists/) and the telling ones
     line.py        a text as words and gaps; traces.py finds addresses, numbers and ids in it, persons.py names
 """
