@@ -340,6 +340,7 @@ def test_no_import_is_missing_from_requirements():
         if line[:1].isalpha()
     }
     listed |= {"numpy"} if {"pandas", "pyarrow"} & listed else set()  # theirs is the version that fits
+    listed |= {"httpx"} if "groq" in listed else set()  # what groq is built on, and what it takes as its client
     listed |= {"psycopg2"} if "psycopg2_binary" in listed else set()
     listed |= {"dotenv"} if "python_dotenv" in listed else set()
     used = {top for path in source_files(*PACKAGES) for top in tops(path)}
