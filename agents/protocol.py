@@ -18,7 +18,7 @@ PROMPTS = Path(__file__).parent / "prompts"
 Record = TypeVar("Record")
 Opinion = TypeVar("Opinion")
 Opinion_co = TypeVar("Opinion_co", covariant=True)
-# Takes out of a text what identifies a person; `agents.mask` makes one.
+# Takes out of a text what identifies a person; `agents.masking` makes one.
 Masker = Callable[[str], str]
 
 

@@ -20,11 +20,3 @@ def agent_for(record: object) -> Agent[Any, Any]:
             return agent
     known = ", ".join(agent.accepts.__name__ for agent in AGENTS)
     raise TypeError(f"no agent for a {type(record).__name__}; there is one for each of: {known}")
-
-
-def agent_named(name: str) -> Agent[Any, Any]:
-    """The agent of that name. Raises KeyError, which names all there are."""
-    for agent in AGENTS:
-        if agent.name == name:
-            return agent
-    raise KeyError(f"no agent is called {name!r}; there are: {', '.join(agent.name for agent in AGENTS)}")

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
-from agents.chat import LLMOptions
-from agents.llm import LLM
+from agents.llm.chat import LLMOptions
+from agents.llm.engine import LLM
 from agents.protocol import Prompt
 from tests.groq_server import GroqServer, slow
 

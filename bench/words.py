@@ -1,7 +1,7 @@
-"""Makes agents/wordlists/english.txt, the ordinary words that may leave the machine, from SCOWL.
+"""Makes agents/masking/wordlists/english.txt, the ordinary words that may leave the machine, from SCOWL.
 
     apt-get download scowl && dpkg -x scowl_*.deb scowl && pip install faker names    # in a scratch folder
-    python -m bench.words scowl/usr/share/dict/scowl > agents/wordlists/english.txt
+    python -m bench.words scowl/usr/share/dict/scowl > agents/masking/wordlists/english.txt
 
 Words of SCOWL's levels 10 to 35 (its proper names are lists of their own, and stay out). A word that is a name in any
 of three lists (SCOWL's proper names, the US census of 1990, the names of Faker's locales) is dropped, unless it is

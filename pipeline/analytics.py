@@ -121,7 +121,7 @@ def ai_quality(limit: int | None = None) -> pd.DataFrame:
     """Why rows of each dataset went wrong, and what to mend. Key: dataset.
 
     dataset; rows_read, rejected, duplicates (rows); severity (ok, watch or act); summary
-    root_causes, recommendations: lists, as PostgreSQL writes them
+    root_causes, recommendations: sentences, what touches most rows first
     source (rules or llm), reason, model, prompt_version: whose opinion it is
     """
     return _frame("ai_quality", limit)

@@ -143,9 +143,10 @@ class Enrichment(SqlStep):
         return progress.rows
 
     def _opinions(self, engine: Engine, rows: Sequence[Values]) -> pa.Table:
-        from agents.router import agent_named
+        from agents.router import agent_for
 
-        verdicts = engine.analyse(agent_named(self.agent), [self.record(row) for row in rows])
+        records = [self.record(row) for row in rows]
+        verdicts = engine.analyse(agent_for(records[0]), records)
         opinions = [
             {**self.opinion(row, verdict), **provenance(verdict), "_input": row["_input"]}
             for row, verdict in zip(rows, verdicts, strict=True)
@@ -194,10 +195,10 @@ class TicketAnalysis(Enrichment):
         return Ticket(row["ticket_id"], row["subject"], row["description"])
 
     def opinion(self, row: Values, verdict: Verdict[Any]) -> dict[str, Any]:
-        from agents.router import agent_named
+        from agents.tickets import TicketAgent
 
         opinion = verdict.opinion
-        by_rules = opinion if verdict.source == "rules" else agent_named(self.agent).opine(self.record(row))
+        by_rules = opinion if verdict.source == "rules" else TicketAgent().opine(self.record(row))
         return {
             "ticket_id": row["ticket_id"],
             "student_key": row["student_key"],
@@ -276,9 +277,12 @@ class QualityAnalysis(Enrichment):
         from agents.quality import DatasetQuality, ReasonCount, RuleCount
 
         return DatasetQuality(
-            *(row[name] for name in ("dataset", "rows_read", "rejected", "duplicates")),
-            tuple(RuleCount(*rule) for rule in row["rules"]),
-            tuple(ReasonCount(*reason) for reason in row["reasons"]),
+            dataset=row["dataset"],
+            rows_read=row["rows_read"],
+            rejected=row["rejected"],
+            duplicates=row["duplicates"],
+            rules=tuple(RuleCount(*rule) for rule in row["rules"]),
+            samples=tuple(ReasonCount(*reason) for reason in row["reasons"]),
         )
 
     def opinion(self, row: Values, verdict: Verdict[Any]) -> dict[str, Any]:
@@ -287,8 +291,8 @@ class QualityAnalysis(Enrichment):
             **{name: row[name] for name in ("dataset", "rows_read", "rejected", "duplicates")},
             "severity": opinion.severity,
             "summary": opinion.summary,
-            "root_causes": tuple(cause.wording for cause in opinion.root_causes),
-            "recommendations": opinion.recommendations,
+            "root_causes": " ".join(cause.wording for cause in opinion.root_causes),
+            "recommendations": " ".join(opinion.recommendations),
         }
 
 
@@ -299,12 +303,13 @@ class Summary(Enrichment):
     rules = ("insights.py", "metrics.py", "wording.py")
 
     def build(self, build: Build) -> Built:
-        from agents.router import agent_named
+        from agents.router import agent_for
 
         db = build.db
         rows = db.execute(text((PROJECT / self.recipes()[0]).read_text() + " order by place")).mappings().all()
+        record = _insight_facts(rows)
         with engine_for(db, build.state.settings) as engine:
-            (verdict,) = engine.analyse(agent_named(self.agent), [_insight_facts(rows)])
+            (verdict,) = engine.analyse(agent_for(record), [record])
         lines = [{**dict.fromkeys(LINE), **line, **provenance(verdict)} for line in _lines(rows, verdict.opinion)]
         db.exec_driver_sql(f"create temp table made on commit drop as table {self.target} with no data")
         copy_in(db, "made", [as_table(lines)])
@@ -352,7 +357,7 @@ def engine_for(db: Connection, options: Settings) -> Iterator[Engine]:
         yield Rules(reason)
         return
     from agents.llm import LLM, LLMOptions
-    from agents.mask import masker
+    from agents.masking import masker
 
     asked = LLMOptions(
         api_key=options.groq_api_key,

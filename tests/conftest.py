@@ -198,6 +198,7 @@ def house(cluster: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPat
         "EDUFLOW_DATABASE": url(cluster, name),
         "EDUFLOW_DATA_DIR": str(data),
         "EDUFLOW_OUTPUT_DIR": str(output),
+        "EDUFLOW_LLM": "off",  # whatever key is in the environment
     }
     for key, value in environment.items():
         monkeypatch.setenv(key, value)

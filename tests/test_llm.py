@@ -37,12 +37,12 @@ from groq_server import (
 )
 from test_mask import CASES, MASK
 
-from agents.breaker import CLOSED, HALF_OPEN, OPEN, Breaker
-from agents.chat import LLMOptions
-from agents.llm import LLM, REASONS
+from agents.llm.breaker import CLOSED, HALF_OPEN, OPEN, Breaker
+from agents.llm.chat import LLMOptions
+from agents.llm.engine import LLM, REASONS
+from agents.llm.responses import seconds_of
+from agents.llm.usage import Usage
 from agents.protocol import Prompt, Unusable
-from agents.responses import seconds_of
-from agents.usage import Usage
 
 MOODS = ("Positive", "Neutral", "Negative")
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.mask import masker
-from agents.vocabulary import vocabulary
+from agents.masking.mask import masker
+from agents.masking.vocabulary import vocabulary
 
 PEOPLE = [
     "Asha Rao",
@@ -260,6 +260,6 @@ def test_a_long_text_costs_in_proportion_to_its_length(unit):
 
 def test_word_lists_are_read_when_the_first_masker_is_made():
     reads = "m.vocabulary.cache_info().misses"
-    code = f"import agents.mask as m; before = {reads}; m.masker([]); print(before, {reads})"
+    code = f"import agents.masking.mask as m; before = {reads}; m.masker([]); print(before, {reads})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["0", "1"]

@@ -11,7 +11,7 @@ from agents.metrics import Metric
 from agents.protocol import PROMPTS, Rules
 from agents.quality import DatasetQuality, ReasonCount
 from agents.risk import StudentFacts
-from agents.router import AGENTS, agent_for, agent_named
+from agents.router import AGENTS, agent_for
 from agents.tickets import Ticket
 
 RECORDS = {
@@ -25,18 +25,13 @@ every_agent = pytest.mark.parametrize("agent", AGENTS, ids=lambda agent: agent.n
 
 @pytest.mark.parametrize("name", RECORDS)
 def test_a_record_goes_to_the_agent_of_its_type(name):
-    assert agent_for(RECORDS[name]).name == name == agent_named(name).name
+    assert agent_for(RECORDS[name]).name == name
 
 
 @pytest.mark.parametrize("record", [None, "a ticket", {"ticket_id": "TKT001"}, object()])
 def test_a_record_of_no_agent_is_a_type_error_that_names_those_there_are(record):
     with pytest.raises(TypeError, match="StudentFacts, Ticket, DatasetQuality, InsightFacts"):
         agent_for(record)
-
-
-def test_an_unknown_name_says_which_there_are():
-    with pytest.raises(KeyError, match="student_risk, ticket_analysis, quality_analysis, insights"):
-        agent_named("oracle")
 
 
 @every_agent

@@ -11,11 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.tickets import lexicon, subjects
-from agents.tickets.issues import CODES
 from agents.protocol import Unusable
+from agents.tickets import CATEGORIES, PRIORITIES, SENTIMENTS, Ticket, TicketAgent, TicketOpinion, lexicon, subjects
+from agents.tickets.issues import CODES
 from agents.tickets.replies import TEMPLATES, code
-from agents.tickets import CATEGORIES, PRIORITIES, SENTIMENTS, Ticket, TicketAgent, TicketOpinion
 from agents.tickets.words import mend, read, stem
 from bench.tickets import ASPECTS, HALVES, accuracy, answers, labelled, macro_f1, tickets_per_second
 from pipeline import contracts

@@ -15,11 +15,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from agents.protocol import Masker, Prompt, Unusable, read_prompt
 from agents.tickets import replies
 from agents.tickets.issues import CODES, MOST_ISSUES, Issue, issues_in
 from agents.tickets.language import Language, language
 from agents.tickets.mood import Mood, mood_of
-from agents.protocol import Masker, Prompt, Unusable, read_prompt
 from agents.tickets.words import Sentence, own_words, read
 
 SENTIMENTS = ("Positive", "Neutral", "Negative", "Very Negative")

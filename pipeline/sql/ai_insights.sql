@@ -1,10 +1,13 @@
--- one row per metric of the executive summary, now and before. key: place
+-- one row per metric of the executive summary, now and before. key: kind, place (kind is metric)
 -- reads: analytics.as_of, analytics.daily_dashboard, analytics.student_360, analytics.data_quality
 -- now = the 7 days that end with as_of, before = the 7 days before those; of the files: the last two days they came
 with weeks as (
-    select d.*, d.date > d.as_of - 7 as is_now
-    from analytics.daily_dashboard as d
-    where d.date > d.as_of - 14 and d.date <= d.as_of
+    select
+        active_students, learning_hours, students_with_attendance, present_count, assessment_count, avg_score,
+        tickets_opened, tickets_negative,
+        date > as_of - 7 as is_now
+    from analytics.daily_dashboard
+    where date > as_of - 14 and date <= as_of
 ),
 days as (
     select

@@ -1,7 +1,7 @@
 -- one row per student: what the rule of risk looks at. key: student_key
 -- reads: analytics.as_of, warehouse.dim_students, warehouse.fact_student_progress, warehouse.fact_course_progress,
 -- warehouse.fact_enrollments, warehouse.fact_attendance, warehouse.fact_assessments, warehouse.fact_support_tickets,
--- warehouse.ai_ticket_analysis
+-- warehouse.ai_ticket_analysis, warehouse.dim_date
 -- 7, 30 and 90 days end with as_of; sentiment is the rules', so that the number is the same without a language model
 with today as (
     select as_of, warehouse.date_key(as_of - 29) as month_key, warehouse.date_key(as_of - 89) as quarter_key,

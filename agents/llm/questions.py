@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Generic
 
-from agents.answers import fits, wrapped
+from agents.llm.answers import fits, wrapped
+from agents.llm.usage import Tally
 from agents.protocol import Agent, Masker, Opinion, Record, Unusable, Verdict
-from agents.usage import Tally
 
 FRAME = (
     "The user's message is a JSON list of records on one line, each with a number (`record`) and content (`data`)."

@@ -18,13 +18,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from agents.answers import matched, wrapped
-from agents.breaker import Breaker
-from agents.chat import Budget, Chat, LLMOptions, Unlimited
+from agents.llm.answers import matched, wrapped
+from agents.llm.breaker import Breaker
+from agents.llm.chat import Budget, Chat, LLMOptions, Unlimited
+from agents.llm.questions import FRAME, Question, Work, numbered, packed
+from agents.llm.responses import Failure
+from agents.llm.usage import Usage
 from agents.protocol import Agent, Masker, Opinion, Record, Verdict
-from agents.questions import FRAME, Question, Work, numbered, packed
-from agents.responses import Failure
-from agents.usage import Usage
 
 REASONS: Mapping[str, str] = {
     "no_key": "no key to the model's API",

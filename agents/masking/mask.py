@@ -17,10 +17,10 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from agents import line as lines
-from agents import persons, traces
+from agents.masking import line as lines
+from agents.masking import persons, traces
+from agents.masking.vocabulary import MONTHS, VERBS, Vocabulary, vocabulary
 from agents.protocol import Masker
-from agents.vocabulary import MONTHS, VERBS, Vocabulary, vocabulary
 
 # Characters that are not seen: soft hyphen, joiners, fillers, direction marks, variation selectors, tags
 INVISIBLE = re.compile(

@@ -6,7 +6,7 @@ import functools
 import operator
 from dataclasses import dataclass
 
-from agents.vocabulary import (
+from agents.masking.vocabulary import (
     BEHIND,
     BIRTH,
     DIGITS,

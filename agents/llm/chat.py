@@ -14,9 +14,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from agents.breaker import HALF_OPEN, Breaker
-from agents.responses import Failure, Reply, read, refusal
-from agents.usage import Tally
+from agents.llm.breaker import HALF_OPEN, Breaker
+from agents.llm.responses import Failure, Reply, read, refusal
+from agents.llm.usage import Tally
 
 if TYPE_CHECKING:
     import httpx
@@ -124,7 +124,7 @@ class Chat:
             await self.http.aclose()
 
     async def _bound(self, response: httpx.Response) -> None:
-        from agents.stream import Bounded
+        from agents.llm.stream import Bounded
 
         # what is packed could unfold to any size; nobody was asked to pack it
         response.headers.pop("Content-Encoding", None)
@@ -187,7 +187,7 @@ class Chat:
     async def _send(self, question: Mapping[str, Any], seconds: float) -> Reply | Failure:
         import groq
 
-        from agents.stream import ReplyTooLarge
+        from agents.llm.stream import ReplyTooLarge
 
         try:
             async with asyncio.timeout(max(seconds, 0.001)):

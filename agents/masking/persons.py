@@ -8,8 +8,8 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Set
 
-from agents.line import ALSO, CALLS, CAPS, COMMON, KNOWN, LETTER, MONTH, TITLE, UNKNOWN, Line, ends, glued
-from agents.vocabulary import BEHIND, FILLERS, HONORIFICS, NAMERS, SIGNATURES, VERBS, WEAK, WEAK_PAIRS
+from agents.masking.line import ALSO, CALLS, CAPS, COMMON, KNOWN, LETTER, MONTH, TITLE, UNKNOWN, Line, ends, glued
+from agents.masking.vocabulary import BEHIND, FILLERS, HONORIFICS, NAMERS, SIGNATURES, VERBS, WEAK, WEAK_PAIRS
 
 NAME = "[name]"
 ANNOUNCED = 4  # words of a name behind `my name is`

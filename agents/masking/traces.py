@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from agents.line import (
+from agents.masking.line import (
     BORN,
     CAPS,
     DIGIT,
@@ -30,7 +30,7 @@ from agents.line import (
     glued,
     joint,
 )
-from agents.vocabulary import DIGITS, GRADERS, ID_FILLERS, LOGIN_STATES, MAILERS, TOP_LEVELS
+from agents.masking.vocabulary import DIGITS, GRADERS, ID_FILLERS, LOGIN_STATES, MAILERS, TOP_LEVELS
 
 BRACKETS = ("(", "[", "{", "<")
 # Between two digits with one of these and a blank, one number ends and another begins

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from agents.answers import parsed
+from agents.llm.answers import parsed
 
 
 @dataclass(frozen=True)
