@@ -149,7 +149,7 @@ FUNCTIONS: dict[str, Callable[[int | None], pd.DataFrame]] = {
     function.__name__: function
     for function in (
         *(student_360, course_performance, class_daily_performance, student_performance_summary, class_statistics),
-        *(daily_dashboard, data_quality, review_queue, as_of),
+        *(daily_dashboard, data_quality, review_queue, ai_quality, ai_insights, as_of),
     )
 }
 
@@ -158,7 +158,8 @@ def query(db: Connection, mart: str, limit: int | None = None) -> str:
     """The query for a mart's rows by key, each value as PostgreSQL writes it."""
     table, key = _built(db, mart, limit)
     order = ", ".join(f'"{name}"' for name in key)
-    return f"select * from {table} order by {order}" + (f" limit {limit:d}" if limit is not None else "")
+    columns = ", ".join(f'"{name}"' for name in export.column_types(db, table))
+    return f"select {columns} from {table} order by {order}" + (f" limit {limit:d}" if limit is not None else "")
 
 
 def _built(db: Connection, mart: str, limit: int | None) -> tuple[str, Sequence[str]]:
