@@ -8,9 +8,10 @@ with one, a language model does, and the rules wherever it fails: each row says 
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pyarrow as pa
@@ -50,6 +51,7 @@ from targets.parts import Parts
 from targets.table import add_foreign_keys, apply_difference, columns_of, count_rows
 
 if TYPE_CHECKING:
+    from agents.llm.usage import Usage
     from agents.protocol import Engine, Verdict
 
 Values = Mapping[Any, Any]  # a row of the database
@@ -176,7 +178,7 @@ def literal(value: Any) -> str | None:
     return _array(value) if isinstance(value, tuple) else str(value)
 
 
-@lru_cache(maxsize=4096)  # few combinations, many rows
+@functools.lru_cache(maxsize=4096)  # few combinations, many rows
 def _array(items: tuple[str, ...]) -> str:
     quoted = ('"' + item.replace("\\", "\\\\").replace('"', '\\"') + '"' for item in items)
     return "{" + ",".join(quoted) + "}"
@@ -461,6 +463,15 @@ def insights(db: Connection) -> str:
         tuple(Anomaly(row["name"], row["wording"], row["mart"]) for row in of["anomaly"]),
     )
     return markdown(_insight_facts(of["metric"]), opinion)
+
+
+def used(db: Connection) -> Usage:
+    """What asking the model used, over all runs; the breaker as it was left last."""
+    from agents.llm.usage import Usage
+
+    noted = [Usage.restored(row.usage) for row in db.execute(text("select usage from etl.llm_usage order by usage_id"))]
+    total = functools.reduce(Usage.merged, noted, Usage())
+    return replace(total, breaker=noted[-1].breaker if noted else 0)
 
 
 def explain(db: Connection, student_id: str) -> dict[str, Any] | None:

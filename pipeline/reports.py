@@ -167,6 +167,22 @@ class RunSummary(Artifact):
         return Built(1, 1, content=write_files(build.state.settings.output_dir, self.pattern, files))
 
 
+class Metrics(Artifact):
+    """The run in numbers, for Prometheus."""
+
+    target, pattern = "output/metrics", "metrics.prom"
+    recipe = ("pipeline/metrics.py",)
+
+    def requires(self) -> list[luigi.Task]:
+        return [RunSummary()]
+
+    def build(self, build: Build) -> Built:
+        from pipeline.metrics import exposition
+
+        files = {"metrics.prom": [exposition(build.db, run_id())]}
+        return Built(1, 1, content=write_files(build.state.settings.output_dir, self.pattern, files))
+
+
 LAYERS = ("raw", "staging", "warehouse", "analytics")
 
 
@@ -335,6 +351,9 @@ class EduFlow(luigi.WrapperTask):
 
     def requires(self) -> list[luigi.Task]:
         # the checks by name: what waits for them may be up to date while they are not
-        checks, files = (CheckWarehouse, CheckAnalytics), (RejectFiles, MartFiles, ReportPage, InsightsPage, RunSummary)
+        checks, files = (
+            (CheckWarehouse, CheckAnalytics),
+            (RejectFiles, MartFiles, ReportPage, InsightsPage, RunSummary, Metrics),
+        )
         made: tuple[type[Step], ...] = (*MARTS, *checks, *files)
         return [Ingest(), Clean(), Warehouse(), *(step() for step in made), Intake()]

@@ -19,12 +19,17 @@ KINDS: dict[str, type | tuple[type, ...]] = {
 }
 
 
+# What not every server's strict mode knows: a schema with them may be refused whole. They're checked here all the same.
+BOUNDS = frozenset({"minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems"})
+
+
 def wrapped(answer: Mapping[str, Any]) -> dict[str, Any]:
     """The schema of the answers to a batch: what an agent wants of one record, with the record's number, in a list."""
+    unbounded = _without_bounds(answer)
     item = {
-        **answer,
-        "properties": {"record": {"type": "integer"}, **answer["properties"]},
-        "required": ["record", *answer["required"]],
+        **unbounded,
+        "properties": {"record": {"type": "integer"}, **unbounded["properties"]},
+        "required": ["record", *unbounded["required"]],
     }
     return {
         "type": "object",
@@ -32,6 +37,12 @@ def wrapped(answer: Mapping[str, Any]) -> dict[str, Any]:
         "required": ["answers"],
         "additionalProperties": False,
     }
+
+
+def _without_bounds(schema: Any) -> Any:
+    if isinstance(schema, Mapping):
+        return {key: _without_bounds(value) for key, value in schema.items() if key not in BOUNDS}
+    return [_without_bounds(each) for each in schema] if isinstance(schema, list) else schema
 
 
 def parsed(text: str | bytes) -> Any:
