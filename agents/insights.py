@@ -152,7 +152,14 @@ def _overview(as_of: str | None, known: list[Metric], worse: list[Metric], bette
     day = f"As of {as_of}" if as_of else "So far"
     if all(metric.trend == "new" for metric in known):
         return f"{day} there is nothing earlier to compare with."
-    return f"{day}: of {len(known)} metrics, {len(better)} got better and {len(worse)} got worse."
+    compared = sum(metric.trend != "new" for metric in known)
+    return f"{day}: of {_said(compared)} metrics, {_said(len(better))} got better and {_said(len(worse))} got worse."
+
+
+def _said(count: int) -> str:
+    """In words, where there is one: a figure would read like a metric, and be linked like one."""
+    words = ("none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+    return words[count] if count < len(words) else str(count)
 
 
 def _actions(known: list[Metric]) -> tuple[str, ...]:
@@ -187,7 +194,8 @@ def _numbered(opinion: InsightsOpinion) -> list[tuple[int, str]]:
 
 
 def _row(metric: Metric) -> str:
-    cells = [_link(shown(value, metric.unit), metric.mart) for value in (metric.value, metric.previous)]
+    values = (metric.value, metric.previous)
+    cells = ["–" if value is None else _link(shown(value, metric.unit), metric.mart) for value in values]
     trend = f"{ARROWS[metric.trend]} {metric.verdict}".strip()
     return f"| {_escaped(metric.label)} | {cells[0]} | {cells[1]} | {trend} |"
 

@@ -100,17 +100,20 @@ class MartFiles(Artifact):
         return Built(len(files), len(files), content=content, note="files")
 
 
+PAGE = ("figures.py", "html.py", "opinions.py", "charts.py", "markup.py", "page.css")
+
+
 class ReportPage(Artifact):
     """What the marts say, for people: one HTML page."""
 
     target, pattern = "output/report", "report.html"
     recipe = (
         "pipeline/reports.py",
-        *(f"pipeline/page/{name}" for name in ("figures.py", "html.py", "charts.py", "markup.py", "page.css")),
+        *(f"pipeline/page/{name}" for name in PAGE),
     )
 
     def requires(self) -> list[luigi.Task]:
-        read: tuple[type[Step], ...] = (*STAGED, DimStudents, *MARTS, CheckAnalytics)
+        read: tuple[type[Step], ...] = (*STAGED, DimStudents, *ENRICHMENT, *MARTS, CheckAnalytics)
         return [step() for step in read]
 
     def own_parts(self, state: State) -> Parts:

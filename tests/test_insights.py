@@ -73,7 +73,7 @@ def test_numbers_are_shown_the_way_people_read_them(value, unit, text):
 
 def test_the_summary_says_how_things_stand_what_got_worse_what_better_and_what_stands_out():
     assert AGENT.opine(FACTS).summary == (
-        "As of 2024-02-08: of 5 metrics, 1 got better and 2 got worse.",
+        "As of 2024-02-08: of four metrics, one got better and two got worse.",
         "Needs attention: Attendance rate fell from 91.00 % to 78.00 %.",
         "Good news: Avg score rose from 66.00 % to 71.50 %.",
         "Nothing else stands out.",
@@ -118,7 +118,7 @@ def test_without_any_data_the_page_says_so():
     assert markdown(NOTHING, opinion).startswith("# Insights\n\n## Summary\n\n- There is no data to report on yet.\n")
     unknown = InsightFacts("2024-02-08", (metric(value=None, previous=None),))
     assert AGENT.opine(unknown).summary == opinion.summary
-    assert "not known" in markdown(unknown, opinion)
+    assert "| – | – | – |" in markdown(unknown, opinion)
 
 
 def test_the_page_links_every_number_to_the_mart_it_comes_from():

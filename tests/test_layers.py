@@ -25,7 +25,7 @@ MOST_LINES = 60
 ORDER = [
     "contracts", "rules", "sources", "config", "guard", "drops", "step", "checks", "ingest", "staging",
     "warehouse", "enrich", "marts", "metrics",
-    "page", "page.markup", "page.charts", "page.html", "page.figures", "reports",
+    "page", "page.markup", "page.charts", "page.opinions", "page.html", "page.figures", "reports",
     "audit", "dictionary", "dictionary.drawing", "dictionary.lineage", "dictionary.catalogue", "dictionary.pages",
     "analytics", "__init__", "__main__",
 ]  # fmt: skip
@@ -107,11 +107,16 @@ def test_contracts_rules_and_sources_are_pure(module):
     assert not re.search(r"\b(today|now|utcnow)\(", path.read_text())
 
 
-@pytest.mark.parametrize("module", ["markup", "charts", "html"])
+@pytest.mark.parametrize("module", ["markup", "charts", "opinions", "html"])
 def test_the_report_page_is_made_of_values_alone(module):
     path = PROJECT / "pipeline/page" / f"{module}.py"
     assert tops(path) & {"luigi", "sqlalchemy", "psycopg2", "pandas", "os", "time"} == set()
-    assert tops(path) & OURS <= {"pipeline"} and pipeline_modules(path) <= {"page.markup", "page.charts"}
+    assert tops(path) & OURS <= {"pipeline"} and pipeline_modules(path) <= {
+        "page",
+        "page.markup",
+        "page.charts",
+        "page.opinions",
+    }
     assert not re.search(r"\b(today|now|utcnow)\(", path.read_text())
 
 
