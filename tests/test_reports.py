@@ -192,6 +192,37 @@ def test_the_students_who_need_a_look_come_with_their_reasons(sample):
     assert "STU001" not in needing  # does well
 
 
+def test_the_students_at_risk_come_with_what_would_lower_it(sample):
+    words = Outline(page_of(sample)).words
+    high = sample.query("""
+        select m.full_name, m.student_id, r.score, r.category, r.explanation from analytics.student_360 as m
+        inner join warehouse.dim_students as s using (student_id)
+        inner join warehouse.ai_student_risk as r using (student_key)
+        where m.is_active and not s.is_inferred and m.risk_category in ('High', 'Critical') order by r.score desc
+    """)
+    assert high
+    for name, student, score, category, explanation in high:
+        assert " ".join(f"{name} {student} {score} {category} {explanation}".split()) in words
+    low = sample.one("""
+        select count(*) from analytics.student_360 inner join warehouse.dim_students as s using (student_id)
+        where student_360.is_active and not s.is_inferred and risk_category = 'Low'
+    """)
+    assert f"low {low}. Points add up" in words
+
+
+def test_the_mood_of_the_tickets_is_there_and_their_text_is_not(sample):
+    page = page_of(sample)
+    words = Outline(page).words
+    for mood, tickets in sample.query("select sentiment, count(*) from warehouse.ai_ticket_analysis group by 1"):
+        assert f"{mood} {100 * tickets / 17:.0f} % " in words
+    open_and_critical = sample.query("""
+        select ticket_id from warehouse.ai_ticket_analysis inner join warehouse.fact_support_tickets using (ticket_id)
+        where ai_ticket_analysis.priority = 'Critical' and status not in ('Resolved', 'Closed')
+    """)
+    assert open_and_critical and all(ticket in words for (ticket,) in open_and_critical)
+    assert not [text for (text,) in sample.query("select description from staging.stg_tickets") if text in page]
+
+
 def test_every_file_is_there_with_its_balance(sample):
     said = Outline(page_of(sample)).words
     rows = sample.query("""
@@ -240,7 +271,8 @@ def test_a_course_provider_without_a_school_has_its_courses_and_learning(house):
     assert house.run() == 0
     outline = Outline(page_of(house))
     said = outline.words
-    assert [given["id"] for tag, given in outline.tags if tag == "h2"] == ["students", "courses", "files", "quality"]
+    sections = ["students", "risk", "courses", "files", "quality"]
+    assert [given["id"] for tag, given in outline.tags if tag == "h2"] == sections
     assert "Attendance per" not in said and "Students 2 active, of 2 known; and 1 unknown id" in said
     assert "Mean course score 20.0 % : 1 course" in said
     assert "No activity for 22 days : since 10 Jan 2024" in said
