@@ -137,7 +137,7 @@ class Enrichment(SqlStep):
         """)
         many = CHUNK_OF_MODEL if by_model else CHUNK
         values = {"for_good": list(FOR_GOOD)} if by_model else {}
-        found = build.db.execute(query.execution_options(yield_per=many), values).mappings().partitions()
+        found = build.db.execute(query.execution_options(yield_per=many), values).mappings().partitions(many)
         progress = Progress(f"analysing for {self.target}")
         for rows in found:
             copy_in(build.db, "made", [self._opinions(engine, rows)])
