@@ -219,7 +219,11 @@ def interventions_for(met: tuple[str, ...], category: str) -> tuple[str, ...]:
 def smallest_change(facts: StudentFacts) -> tuple[Change, ...] | None:
     """The fewest factors, and of as few those with the fewest points, without which the category is a lower one.
     None when it is Low already; equally small ones: the first in the order of the rule."""
-    codes = _smallest(tuple(factor.code for factor in factors_of(facts) if factor.points))
+    return _changes(factors_of(facts), facts)
+
+
+def _changes(factors: tuple[Factor, ...], facts: StudentFacts) -> tuple[Change, ...] | None:
+    codes = _smallest(tuple(factor.code for factor in factors if factor.points))
     return None if codes is None else tuple(Change(code, POINTS[code], _change(code, facts)) for code in codes)
 
 
@@ -255,7 +259,7 @@ def _explain(facts: StudentFacts, factors: tuple[Factor, ...], score: int) -> st
     """High risk, 60 of 100 points: last active 12 days ago (20); ... To lower it: ..."""
     met = "; ".join(f"{factor.wording} ({factor.points})" for factor in factors if factor.points)
     start = f"{category_of(score)} risk, {score} of 100 points"
-    changes = smallest_change(facts)
+    changes = _changes(factors, facts)
     to_lower = f" To lower it: {' and '.join(change.wording for change in changes)}." if changes else ""
     return f"{start}: {met}.{to_lower}" if met else f"{start}: nothing to worry about at the moment."
 
