@@ -1,4 +1,4 @@
-"""The ways people run it: plain Luigi, single targets by name, worker processes, a central luigid, many at once."""
+"""The ways people run it: plain Luigi, single targets by name, worker processes, a central luigid."""
 
 from __future__ import annotations
 
@@ -74,21 +74,6 @@ def test_a_central_luigid_schedules_the_graph(small, luigid):
     again = small.command(*PLAIN, "EduFlow", "--scheduler-url", luigid, "--workers", "2")
     assert again.returncode == 0, again.stderr  # luigid refuses no rerun
     assert small.one("select score from warehouse.fact_student_progress where event_id = 'evt-001'") == 10
-
-
-def test_eight_runs_at_once_give_one_result(small):
-    command = [sys.executable, "-m", "pipeline", "run"]
-    environment = {**os.environ, **small.environment}
-    runs = [
-        subprocess.Popen(
-            command, cwd=PROJECT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
-        for _ in range(8)
-    ]
-    outputs = [run.communicate(timeout=120)[0] for run in runs]
-    assert [run.returncode for run in runs] == [0] * 8, "\n".join(outputs)
-    assert set(small.builds().values()) == {1}
-    assert small.balance() == [(2, 1, 1, 0, 0), (2, 2, 0, 0, 0), (1, 1, 0, 0, 0)]
 
 
 def test_under_luigid_a_corrected_file_is_enough_to_go_on(small, luigid):
