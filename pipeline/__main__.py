@@ -135,7 +135,8 @@ def _others_run(scheduler: str) -> bool:
     from luigi.rpc import RemoteScheduler, RPCError
 
     try:
-        return bool(RemoteScheduler(scheduler).task_list("RUNNING", ""))
+        remote: Any = RemoteScheduler(scheduler)  # its methods are made at run time
+        return bool(remote.task_list("RUNNING", ""))
     except RPCError:  # it is gone: the next attempt says so
         return False
 
