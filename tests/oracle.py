@@ -37,11 +37,12 @@ class Oracle:
             self._collect(upstream)
 
     def rebuilt(self, *changes: str) -> set[str]:
-        """The targets that are out of date after these changes (names as in `names`, or targets)."""
-        hit = {target for target, names in self.names.items() if target in changes or names & set(changes)}
-        while more := {target for target, above in self.made_from.items() if above & hit} - hit:
-            hit |= more
-        return hit
+        """The targets that are out of date after changes of what they name."""
+        return _closed({target for target, names in self.names.items() if names & set(changes)}, self.made_from)
+
+    def forgotten(self, target: str) -> set[str]:
+        """The target and all that reads it: what was made from a damaged one may be damaged, too."""
+        return _closed({target}, {name: reads(step) for name, step in self.steps.items()})
 
     def changes(self, kind: str) -> list[str]:
         """Every name of this kind that some target depends on."""
@@ -61,11 +62,20 @@ def names_of(step: Step) -> set[str]:
     return names
 
 
+def reads(step: Step) -> set[str]:
+    required = [above for above in luigi.task.flatten(step.requires()) if isinstance(above, Step)]
+    return {above.target for above in required if not above.gates}
+
+
 def made_from(step: Step) -> set[str]:
-    required = [above for above in luigi.task.flatten(step.requires()) if isinstance(above, Step) and not above.gates]
-    if isinstance(step, Staged):  # of the reference data only the newest content counts: `reference:`
-        required = [above for above in required if isinstance(above, Raw)]
-    return {above.target for above in required}
+    """Of reference data only the newest content counts (`reference:`)."""
+    return {target for target in reads(step) if not isinstance(step, Staged) or target == f"raw.{step.dataset.name}"}
+
+
+def _closed(hit: set[str], above: dict[str, set[str]]) -> set[str]:
+    while more := {target for target, targets in above.items() if targets & hit} - hit:
+        hit = hit | more
+    return hit
 
 
 # --- a small school -------------------------------------------------------------------------------------------------
