@@ -332,7 +332,7 @@ def test_other_ddl_makes_a_schema_anew(copied, schema):
 
 # (change, file, old, new): other rows come out.
 MEANT = {
-    "rule": ("recipe:pipeline/rules.py", "pipeline/rules.py", "_capped\")", "_limited\")"),
+    "rule": ("recipe:pipeline/rules.py", "pipeline/rules.py", '_capped")', '_limited")'),
     "contract": (
         *("contract:student_progress", "pipeline/contracts.py"),
         *('Column("module_id", "code", case="upper")', 'Column("module_id", "code", case="lower")'),
