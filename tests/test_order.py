@@ -243,12 +243,12 @@ class Disturbed(RuleBasedStateMachine):
                 self.versions.setdefault(path, []).append(content)
         self.lying = {}
 
-    @rule(at=st.integers(1, 500))
+    @rule(at=st.integers(1, 900))
     def run_killed_and_again(self, at: int) -> None:
         run_killed(self.house, at)
         self.run()
 
-    @rule(at=st.integers(1, 500))
+    @rule(at=st.integers(1, 900))
     def run_failing_and_again(self, at: int) -> None:
         with stopping(at, fail), contextlib.suppress(Stopped):
             do(self.house, "run")
