@@ -21,6 +21,7 @@ from pipeline.step import UserError, begin_run, ledger, log, look, note_run, run
 from targets.database import DatabaseError, raw_cursor
 
 GOALS = ("EduFlow", "Warehouse", "Clean", "Ingest")
+LEFT_TO_OTHERS = (10, 25)  # Luigi's exit codes: run by another worker, not run
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -101,9 +102,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def run(arguments: argparse.Namespace, options: Settings) -> int:
-    """Luigi in-process: its exit codes, our lines instead of its log."""
-    from luigi.retcodes import run_with_retcodes
+    """Luigi in-process: its exit codes, our lines instead of its log.
 
+    luigid gives a task to one of the runs that want it, and Luigi leaves when nothing is left for it: a run asks again
+    until the others are done, or until five looks in a row found nobody at work (a scheduler that is paused).
+    """
     started = time.perf_counter()
     _show_progress()
     begin_run()
@@ -113,13 +116,34 @@ def run(arguments: argparse.Namespace, options: Settings) -> int:
         look(db, options)
     _set_scheduler(arguments.scheduler)
     command = ["--module", "pipeline", arguments.goal, "--workers", str(arguments.workers or options.workers)]
-    try:
-        run_with_retcodes(command)
-        code = 0
-    except SystemExit as leave:
-        code = int(leave.code or 0)
+    code = _luigi(command)
+    quiet = 0
+    while arguments.scheduler and code in LEFT_TO_OTHERS and quiet < 5:
+        quiet = 0 if _others_run(arguments.scheduler) else quiet + 1
+        time.sleep(0.2)
+        code = _luigi(command)
     _finish(options, code, time.perf_counter() - started)
     return code
+
+
+def _luigi(command: list[str]) -> int:
+    from luigi.retcodes import run_with_retcodes
+
+    try:
+        run_with_retcodes(command)
+    except SystemExit as leave:
+        return int(leave.code or 0)
+    return 0
+
+
+def _others_run(scheduler: str) -> bool:
+    from luigi.rpc import RemoteScheduler, RPCError
+
+    try:
+        remote: Any = RemoteScheduler(scheduler)  # its methods are made at run time
+        return bool(remote.task_list("RUNNING", ""))
+    except RPCError:  # it is gone: the next attempt says so
+        return False
 
 
 def _lacks_data_folder(options: Settings) -> bool:
