@@ -129,7 +129,8 @@ class Enrichment(SqlStep):
     def _analyse(self, build: Build, engine: Engine, same: str) -> int:
         """Fill `made` with the opinions on records that are new or changed; return how many."""
         by_model = not no_model(build.state.settings)
-        again = " or (t.source = 'rules' and t.reason <> all(:for_good))" if by_model else ""
+        again = " or true" if build.anew else ""  # forgotten, or made another way: whatever stands there
+        again += " or (t.source = 'rules' and t.reason <> all(:for_good))" if by_model else ""
         query = text(f"""
             select r.* from records as r left join {self.target} as t on {same}
             where t._input is distinct from r._input{again}

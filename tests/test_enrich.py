@@ -402,3 +402,10 @@ def test_a_key_with_a_model_that_answers_nothing_useful_stays_out_of_every_artif
     assert tickets.run() == 0
     for path in tickets.output.rglob("*"):
         assert not path.is_file() or groq.key.encode() not in path.read_bytes(), path.name
+
+
+def test_forget_analyses_everything_again(tickets):
+    before = rows_of(tickets, "warehouse.ai_ticket_analysis")
+    tickets.query("update warehouse.ai_ticket_analysis set sentiment = 'Positive'")
+    assert tickets.do("forget", "warehouse.ai_ticket_analysis") == 0 and tickets.run() == 0
+    assert rows_of(tickets, "warehouse.ai_ticket_analysis") == before
