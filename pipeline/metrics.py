@@ -15,7 +15,8 @@ from prometheus_client.metrics_core import Metric
 from sqlalchemy import Connection, text
 
 from pipeline.contracts import DATASETS
-from pipeline.enrich import opinions, used
+from pipeline.engine import used
+from pipeline.enrich import opinions
 
 BUCKETS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)  # seconds of a call
 OUTCOMES = ("read", "current", "superseded", "duplicate", "rejected")

@@ -24,7 +24,7 @@ MOST_LINES = 60
 # Modules of `pipeline` (and of its packages) from the bottom up: each may import those before it, and nothing after it.
 ORDER = [
     "contracts", "rules", "sources", "config", "guard", "drops", "step", "checks", "ingest", "staging",
-    "warehouse", "enrich", "marts", "metrics",
+    "warehouse", "engine", "enrich", "marts", "metrics",
     "page", "page.markup", "page.charts", "page.opinions", "page.html", "page.figures", "reports",
     "audit", "dictionary", "dictionary.drawing", "dictionary.lineage", "dictionary.catalogue", "dictionary.pages",
     "analytics", "__init__", "__main__",
