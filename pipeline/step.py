@@ -138,6 +138,7 @@ class _Process:
     migrated: str = ""
     prepared: tuple[int, str] | None = None
     connection: tuple[tuple[int, str], Connection] | None = None
+    inherited: ClassVar[list[object]] = []  # a child that let its parent's connection go would end it for both
     glanced: tuple[str, State] | None = None  # the last state seen, and the snapshot it was seen in
 
 
@@ -192,6 +193,8 @@ def _connection(database: Database) -> Connection:
     """The connection of this process: a run asks and builds a hundred times. A forked worker makes its own."""
     key = (os.getpid(), str(database))
     if _Process.connection is None or _Process.connection[0] != key:
+        if _Process.connection and _Process.connection[0][0] != key[0]:
+            _Process.inherited.append(_Process.connection)
         _Process.connection = (key, database.engine().connect())
     return _Process.connection[1]
 

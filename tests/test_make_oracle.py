@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psycopg2
@@ -31,6 +31,7 @@ from pipeline.step import _Process, ledger, look
 from targets.database import Database
 
 faults = pytest.mark.faults
+ORACLE = Oracle()
 
 
 def told(house: House) -> dict[str, list]:
@@ -38,6 +39,13 @@ def told(house: House) -> dict[str, list]:
     contents, account, ledger_of_rows, provenance = everything(house)
     found = {**contents, **ledger_of_rows, "account": account, "provenance": provenance}
     return {name: sorted(rows, key=repr) for name, rows in found.items()}
+
+
+def run_here(house: House) -> int:
+    with pytest.MonkeyPatch.context() as patch:
+        for key, value in house.environment.items():
+            patch.setenv(key, value)
+        return house.run()
 
 
 @dataclass
@@ -49,20 +57,14 @@ class Make:
     keywords: dict[str, str]
     project: Path | None = None  # a copy of the code: then runs are processes of their own
 
-    def __post_init__(self) -> None:
-        self.oracle = Oracle()
-        first_days(self.house)
-        self.run()
+    oracle = ORACLE
 
     def run(self, code: int = 0) -> None:
         assert self._run(self.house) == code
 
     def _run(self, house: House) -> int:
         if self.project is None:
-            with pytest.MonkeyPatch.context() as patch:
-                for key, value in house.environment.items():
-                    patch.setenv(key, value)
-                return house.run()
+            return run_here(house)
         command = [sys.executable, "-m", "pipeline", "run"]
         environment = {**os.environ, **house.environment}
         done = subprocess.run(command, cwd=self.project, env=environment, capture_output=True, text=True, timeout=120)
@@ -104,45 +106,66 @@ class Make:
 
     def _twin(self) -> House:
         name = self.house.one("select current_database()")
-        _Process.connection = None
-        with self.admin.cursor() as cursor:
-            cursor.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", [name])
-            cursor.execute(f"drop database if exists {name}_twin with (force)")
-            cursor.execute(f"create database {name}_twin template {name}")
+        copy_database(self.admin, name, f"{name}_twin")
         output = self.house.output.with_name("twin")
-        database = url(self.keywords, f"{name}_twin")
-        environment = {**self.house.environment, "EDUFLOW_DATABASE": database, "EDUFLOW_OUTPUT_DIR": str(output)}
-        return House(self.house.data, output, Database(database, output), environment)
+        return housed(self.house.data, output, url(self.keywords, f"{name}_twin"))
 
     def file(self, path: str, *rows: dict[str, str]) -> Callable[[], Path]:
         dataset = Path(path).stem
         return lambda: self.house.drop(path, csv_text(dataset, *rows))
 
 
-@pytest.fixture
+def housed(data: Path, output: Path, database: str) -> House:
+    environment = {"EDUFLOW_DATABASE": database, "EDUFLOW_DATA_DIR": str(data), "EDUFLOW_OUTPUT_DIR": str(output)}
+    return House(data, output, Database(database, output), environment)
+
+
+def copy_database(admin: psycopg2.extensions.connection, old: str, new: str) -> None:
+    _Process.connection = None
+    with admin.cursor() as cursor:
+        cursor.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", [old])
+        cursor.execute(f"drop database if exists {new} with (force)")
+        cursor.execute(f"create database {new} template {old}")
+
+
+@pytest.fixture(scope="session")
 def admin(cluster: dict[str, str]) -> Iterator[psycopg2.extensions.connection]:
     connection = psycopg2.connect(**cluster)
     connection.autocommit = True
     yield connection
-    with connection.cursor() as cursor:
-        cursor.execute("select datname from pg_database where datname like %s", [f"test_{os.getpid()}_%_twin"])
-        for (name,) in cursor.fetchall():
-            cursor.execute(f"drop database {name} with (force)")
     connection.close()
 
 
-@pytest.fixture
-def make(house, cluster, admin) -> Make:
-    return Make(house, admin, cluster)
+@pytest.fixture(scope="session")
+def built(cluster, admin, tmp_path_factory) -> House:
+    """Two days, everything built: each test starts from a copy."""
+    folder = tmp_path_factory.mktemp("built")
+    copy_database(admin, "template_eduflow", "built")
+    house = housed(folder / "data", folder / "output", url(cluster, "built"))
+    first_days(house)
+    assert run_here(house) == 0
+    return house
 
 
 @pytest.fixture
-def copied(house, cluster, admin, tmp_path) -> Make:
+def make(house, built, cluster, admin) -> Iterator[Make]:
+    name = house.one("select current_database()")
+    copy_database(admin, "built", name)
+    shutil.copytree(built.data, house.data, dirs_exist_ok=True)
+    shutil.copytree(built.output, house.output)
+    yield Make(house, admin, cluster)
+    with admin.cursor() as cursor:
+        cursor.execute(f"drop database if exists {name}_twin with (force)")
+
+
+@pytest.fixture
+def copied(make, tmp_path) -> Make:
+    """The same, run from a copy of the project whose code can be edited."""
     project = tmp_path / "project"
     for folder in ("pipeline", "targets", "init_db", "agents"):
-        shutil.copytree(PROJECT / folder, project / folder, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(PROJECT / folder, project / folder)
     shutil.copy(PROJECT / "luigi.cfg", project)
-    return Make(house, admin, cluster, project)
+    return replace(make, project=project)
 
 
 def some(items: list, *chosen: str) -> list:
@@ -150,7 +173,6 @@ def some(items: list, *chosen: str) -> list:
     return [item if item in chosen else pytest.param(item, marks=faults) for item in items]
 
 
-ORACLE = Oracle()
 TABLES = [target for target in ORACLE.steps if "/" not in target]
 ARTIFACTS = [target for target, step in ORACLE.steps.items() if isinstance(step, Artifact)]
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
+from sqlalchemy import text
 
 from pipeline.audit import graph
+from pipeline.step import ledger
 
 
 def test_a_second_run_does_nothing_and_says_so(house, capsys):
@@ -179,3 +183,16 @@ def test_raw_that_lost_rows_waits_when_the_file_is_gone(house, capsys):
     assert house.run() == 30
     assert "holds 1 of the 2 records" in capsys.readouterr().err
     assert house.one("select count(*) from staging.stg_progress") == 0
+
+
+def test_a_forked_worker_leaves_the_connection_of_its_parent_alone(house):
+    def backend() -> int:
+        with ledger() as db:
+            return db.execute(text("select pg_backend_pid()")).scalar_one()
+
+    parent = backend()
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if backend() != parent else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert backend() == parent
