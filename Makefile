@@ -40,7 +40,7 @@ sql: $(ready) ## a query: make sql QUERY="select * from warehouse.dim_students"
 	@"$(BIN)/python" -m pipeline sql "$$QUERY"
 
 bench: $(ready) ## speed and memory, as ratios to a bare COPY
-	@"$(BIN)/python" -m bench.run
+	@"$(BIN)/python" -m bench.run && "$(BIN)/python" -m bench.tickets && "$(BIN)/python" -m bench.llm
 
 docs: $(ready) ## docs/: the data dictionary, and the picture of what is made from what
 	@"$(BIN)/python" -m pipeline dictionary

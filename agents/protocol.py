@@ -16,8 +16,9 @@ from typing import Any, Generic, Literal, Protocol, TypeVar
 PROMPTS = Path(__file__).parent / "prompts"
 
 Record = TypeVar("Record")
-Opinion = TypeVar("Opinion", covariant=True)
-# Takes out of a text what identifies a person; `agents.mask` makes one.
+Opinion = TypeVar("Opinion")
+Opinion_co = TypeVar("Opinion_co", covariant=True)
+# Takes out of a text what identifies a person; `agents.masking` makes one.
 Masker = Callable[[str], str]
 
 
@@ -40,7 +41,7 @@ def read_prompt(name: str) -> Prompt:
     return Prompt(first.removeprefix("version:").strip(), text.strip())
 
 
-class Agent(Protocol[Record, Opinion]):
+class Agent(Protocol[Record, Opinion_co]):
     """One kind of record, one kind of opinion. Agents hold no state: equal records, equal opinions."""
 
     name: str
@@ -48,7 +49,12 @@ class Agent(Protocol[Record, Opinion]):
     # JSON schema of a model's answer to one record: an object, `additionalProperties: false`, every property required
     answer: dict[str, Any]
 
-    def opine(self, record: Record) -> Opinion:
+    @property
+    def prompt(self) -> Prompt:
+        """What a model is told before it sees records; `read_prompt(name)` as a rule."""
+        ...
+
+    def opine(self, record: Record) -> Opinion_co:
         """The deterministic opinion. Never raises for a record of the accepted type."""
         ...
 
@@ -56,8 +62,8 @@ class Agent(Protocol[Record, Opinion]):
         """What a model may see of the record (JSON types, free text masked); None: nothing worth asking about."""
         ...
 
-    def accept(self, record: Record, answer: dict[str, Any]) -> Opinion:
-        """The opinion that a model's answer makes. Raises Unusable when it fits neither vocabulary nor record."""
+    def accept(self, record: Record, answer: dict[str, Any]) -> Opinion_co:
+        """The opinion that a model's answer makes. Raises Unusable when it doesn't fit the vocabulary or the record."""
         ...
 
 

@@ -61,7 +61,10 @@ create table analytics.student_360 (
     active_days_30 bigint not null check (active_days_30 between 0 and 30),
     tickets_open bigint not null check (tickets_open >= 0),
     tickets_total bigint not null check (tickets_total >= tickets_open),
-    attendance_rate numeric(3, 2) check (attendance_rate between 0 and 1)
+    attendance_rate numeric(3, 2) check (attendance_rate between 0 and 1),
+    risk_score smallint check (risk_score between 0 and 100),
+    risk_category text check (risk_category in ('Low', 'Medium', 'High', 'Critical')),
+    risk_factors text
 );
 comment on table analytics.student_360 is 'everything about one student on one row, as of a day; one row per student of dim_students';
 comment on column analytics.student_360.age is 'year of as_of minus year of birth';
@@ -86,6 +89,9 @@ comment on column analytics.student_360.active_days_30 is 'days with activity in
 comment on column analytics.student_360.tickets_open is 'support tickets that are not Resolved or Closed';
 comment on column analytics.student_360.tickets_total is 'all support tickets';
 comment on column analytics.student_360.attendance_rate is 'share of the recorded school days on which the student was present, 0 to 1; null without a record';
+comment on column analytics.student_360.risk_score is '0 to 100: how likely to drop out (warehouse.ai_student_risk)';
+comment on column analytics.student_360.risk_category is 'Low under 25, Medium under 50, High under 75, else Critical';
+comment on column analytics.student_360.risk_factors is 'what gave the points, separated by commas; empty without any';
 
 create table analytics.course_performance (
     course_id text collate "C" primary key,
@@ -202,6 +208,7 @@ create table analytics.daily_dashboard (
     assessment_count bigint not null check (assessment_count >= 0),
     avg_score numeric(5, 2) not null check (avg_score between 0 and 100),
     tickets_opened bigint not null check (tickets_opened >= 0),
+    tickets_negative bigint not null check (tickets_negative between 0 and tickets_opened),
     tickets_resolved bigint not null check (tickets_resolved >= 0),
     enrollments bigint not null check (enrollments >= 0),
     fees_paid numeric(38, 2) not null check (fees_paid >= 0)
@@ -246,3 +253,70 @@ comment on column analytics.data_quality.flagged is 'values with a soft problem'
 comment on column analytics.data_quality.rejected is 'rows that the column rejected';
 comment on column analytics.data_quality.flagged_rate is 'flagged / read, 0 to 1';
 comment on column analytics.data_quality.rejected_rate is 'rejected / read, 0 to 1';
+comment on column analytics.daily_dashboard.tickets_negative is 'of those opened, the ones that sound negative, by the rules (warehouse.ai_ticket_analysis)';
+
+create table analytics.ai_quality (
+    dataset text collate "C" primary key,
+    rows_read bigint not null check (rows_read >= 0),
+    rejected bigint not null check (rejected >= 0),
+    duplicates bigint not null check (duplicates >= 0),
+    severity text not null check (severity in ('ok', 'watch', 'act')),
+    summary text not null,
+    root_causes text not null,
+    recommendations text not null,
+    source text not null check (source in ('rules', 'llm')),
+    reason text not null,
+    model text,
+    prompt_version text,
+    _input text not null,
+    check ((source = 'llm') = (reason = '')),
+    check ((source = 'llm') = (model is not null and prompt_version is not null))
+);
+comment on table analytics.ai_quality is 'one row per dataset: why rows went wrong, and what to mend';
+comment on column analytics.ai_quality.dataset is 'name of the dataset';
+comment on column analytics.ai_quality.rows_read is 'rows of all accepted drops';
+comment on column analytics.ai_quality.rejected is 'of these, rejected';
+comment on column analytics.ai_quality.duplicates is 'of these, repeated within their drop';
+comment on column analytics.ai_quality.severity is 'ok; watch: look at it some time; act: before the next file is sent';
+comment on column analytics.ai_quality.summary is 'in a few sentences; a language model may word it';
+comment on column analytics.ai_quality.root_causes is 'why, and in which column; what touches most rows first';
+comment on column analytics.ai_quality.recommendations is 'what to do at the source; a language model may word it';
+comment on column analytics.ai_quality.source is 'rules, or llm: a language model, whose answer the rules accepted';
+comment on column analytics.ai_quality.reason is 'why it is the rules'': llm_off, no_key, or what went wrong with the model''s answer; empty for llm';
+comment on column analytics.ai_quality.model is 'which model; null for rules';
+comment on column analytics.ai_quality.prompt_version is 'version of the prompt in agents/prompts; null for rules';
+comment on column analytics.ai_quality._input is 'digest of what was analysed, and by what: equal, it is not analysed again';
+
+create table analytics.ai_insights (
+    kind text not null check (kind in ('summary', 'metric', 'anomaly', 'action')),
+    place integer not null check (place > 0),
+    as_of date,
+    name text,
+    wording text not null,
+    value numeric(20, 2),
+    previous numeric(20, 2),
+    unit text,
+    mart text,
+    better text check (better in ('up', 'down')),
+    source text not null check (source in ('rules', 'llm')),
+    reason text not null,
+    model text,
+    prompt_version text,
+    primary key (kind, place),
+    check ((source = 'llm') = (reason = '')),
+    check ((source = 'llm') = (model is not null and prompt_version is not null))
+);
+comment on table analytics.ai_insights is 'one row per line of the executive summary (output/insights.md)';
+comment on column analytics.ai_insights.kind is 'summary: a line; metric: a number, now and before; anomaly: what stands out; action: what to do';
+comment on column analytics.ai_insights.place is 'order within the kind';
+comment on column analytics.ai_insights.name is 'of the metric, or code of the anomaly';
+comment on column analytics.ai_insights.wording is 'the line, or what the metric is called; a language model may word summary and actions';
+comment on column analytics.ai_insights.value is 'of the metric, in the 7 days that end with as_of';
+comment on column analytics.ai_insights.previous is 'of the metric, in the 7 days before; null where it is not known';
+comment on column analytics.ai_insights.unit is 'of value and previous: percent, count, hours or points';
+comment on column analytics.ai_insights.mart is 'where it was read from';
+comment on column analytics.ai_insights.better is 'which direction is good; null = neither';
+comment on column analytics.ai_insights.source is 'rules, or llm: a language model, whose answer the rules accepted';
+comment on column analytics.ai_insights.reason is 'why it is the rules'': llm_off, no_key, or what went wrong with the model''s answer; empty for llm';
+comment on column analytics.ai_insights.model is 'which model; null for rules';
+comment on column analytics.ai_insights.prompt_version is 'version of the prompt in agents/prompts; null for rules';

@@ -4,7 +4,8 @@
       Raw*        ingest.py        raw.<dataset>: every record as text, by drop and line
       Staged*     staging.py       staging.stg_*: cleaned by rules.py, one current row per key; rejects in etl.rejects
       Dim* Fact*  warehouse.py     warehouse.*: one SELECT each (sql/)
-      AsOf, ReviewQueue, Student360, ...  marts.py  analytics.*
+      TicketAnalysis, StudentRisk, QualityAnalysis  enrich.py  warehouse.ai_*, analytics.ai_quality: opinions of agents
+      ReviewQueue, Student360, Insights, ...  marts.py  analytics.*
       RejectFiles, MartFiles, ReportPage, RunSummary, Intake  reports.py   output/*, the last word on refused files
       EduFlow     reports.py       the root
 

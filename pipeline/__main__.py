@@ -22,6 +22,7 @@ from pipeline.step import UserError, begin_run, ledger, log, look, note_run, run
 from targets.database import DatabaseError, complaint, is_retryable, raw_cursor
 
 GOALS = ("EduFlow", "Warehouse", "Clean", "Ingest")
+LEFT_TO_OTHERS = (10, 25)  # Luigi's exit codes: run by another worker, not run
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -66,6 +67,11 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("kind", choices=("student", "event", "ticket", "course", "city"))
     verb.add_argument("key")
     verb.set_defaults(do=trace)
+    verb = verbs.add_parser(
+        "explain", help="a student's risk: every factor, and the smallest change that would lower it"
+    )
+    verb.add_argument("student")
+    verb.set_defaults(do=explain)
     verb = verbs.add_parser("sql", help="run a query (read only) and print a table")
     verb.add_argument("query")
     verb.add_argument("--csv", action="store_true", help="CSV with a header, for pipes")
@@ -102,9 +108,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def run(arguments: argparse.Namespace, options: Settings) -> int:
-    """Luigi in-process: its exit codes, our lines instead of its log."""
-    from luigi.retcodes import run_with_retcodes
+    """Luigi in-process: its exit codes, our lines instead of its log.
 
+    luigid gives a task to one of the runs that want it, and Luigi leaves when nothing is left for it: a run asks again
+    until the others are done, or until five looks in a row found nobody at work (a scheduler that is paused).
+    """
     started = time.perf_counter()
     _show_progress()
     begin_run()
@@ -114,13 +122,34 @@ def run(arguments: argparse.Namespace, options: Settings) -> int:
         look(db, options)
     _set_scheduler(arguments.scheduler)
     command = ["--module", "pipeline", arguments.goal, "--workers", str(arguments.workers or options.workers)]
-    try:
-        run_with_retcodes(command)
-        code = 0
-    except SystemExit as leave:
-        code = int(leave.code or 0)
+    code = _luigi(command)
+    quiet = 0
+    while arguments.scheduler and code in LEFT_TO_OTHERS and quiet < 5:
+        quiet = 0 if _others_run(arguments.scheduler) else quiet + 1
+        time.sleep(0.2)
+        code = _luigi(command)
     _finish(options, code, time.perf_counter() - started)
     return code
+
+
+def _luigi(command: list[str]) -> int:
+    from luigi.retcodes import run_with_retcodes
+
+    try:
+        run_with_retcodes(command)
+    except SystemExit as leave:
+        return int(leave.code or 0)
+    return 0
+
+
+def _others_run(scheduler: str) -> bool:
+    from luigi.rpc import RemoteScheduler, RPCError
+
+    try:
+        remote: Any = RemoteScheduler(scheduler)  # its methods are made at run time
+        return bool(remote.task_list("RUNNING", ""))
+    except RPCError:  # it is gone: the next attempt says so
+        return False
 
 
 def _lacks_data_folder(options: Settings) -> bool:
@@ -300,6 +329,33 @@ def _change(before: str | None, after: str | None) -> str:
     if before is None or after is None:
         return repr(after) if before is None else f"{before!r} -> NULL"
     return repr(before) if before == after else f"{before!r} -> {after!r}"
+
+
+def explain(arguments: argparse.Namespace, options: Settings) -> int:
+    from pipeline import enrich
+
+    key = arguments.student.strip().upper()
+    with ledger(options) as db:
+        if not _exists(db, "warehouse.ai_student_risk"):
+            raise UserError("No risk is known yet: python -m pipeline run")
+        found = enrich.explain(db, key)
+    if found is None:
+        raise UserError(f"No student {key!r} in warehouse.ai_student_risk.")
+    day = f", as of {found['as_of']}" if found["as_of"] else ""
+    print(f"{found['student_id']}: {found['category']} risk, {found['score']} of 100 points{day}\n")
+    columns = ("factor", "value", "threshold", "points")
+    factors = [(factor.code, factor.value, factor.threshold, factor.points) for factor in found["factors"]]
+    print_table([dict(zip(columns, factor, strict=True)) for factor in factors], columns)
+    print()
+    if not found["change"]:
+        print("The category is the lowest already.")
+    else:
+        to_do = " and ".join(change.wording for change in found["change"])
+        less = sum(change.points for change in found["change"])
+        print(f"Smallest change that lowers the category: {to_do} ({found['score']} - {less} points).")
+    for advice in found["interventions"]:
+        print(f"- {advice}")
+    return 0
 
 
 def sql(arguments: argparse.Namespace, options: Settings) -> int:

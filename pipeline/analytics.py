@@ -33,6 +33,7 @@ def student_360(limit: int | None = None) -> pd.DataFrame:
     last_activity, days_since_activity (days), active_days_7, active_days_30 (days, of the 7 and 30 that end with as_of)
     tickets_open, tickets_total (numbers)
     attendance_rate (0 to 1; NaN without a record)
+    risk_score (0 to 100), risk_category (Low, Medium, High or Critical), risk_factors (codes, separated by commas)
     """
     return _frame("student_360", limit)
 
@@ -89,7 +90,8 @@ def daily_dashboard(limit: int | None = None) -> pd.DataFrame:
     learning_events, learning_hours (hours)
     students_with_attendance, present_count (students), attendance_rate (0 to 1; 0 without a record)
     assessment_count, avg_score (percent; 0 without any)
-    tickets_opened, tickets_resolved, enrollments (numbers), fees_paid (rupees, of the students enrolled that day)
+    tickets_opened, tickets_negative (of these), tickets_resolved, enrollments (numbers)
+    fees_paid (rupees, of the students enrolled that day)
     """
     return _frame("daily_dashboard", limit)
 
@@ -115,6 +117,26 @@ def review_queue(limit: int | None = None) -> pd.DataFrame:
     return _frame("review_queue", limit)
 
 
+def ai_quality(limit: int | None = None) -> pd.DataFrame:
+    """Why rows of each dataset went wrong, and what to mend. Key: dataset.
+
+    dataset; rows_read, rejected, duplicates (rows); severity (ok, watch or act); summary
+    root_causes, recommendations: sentences, what touches most rows first
+    source (rules or llm), reason, model, prompt_version: whose opinion it is
+    """
+    return _frame("ai_quality", limit)
+
+
+def ai_insights(limit: int | None = None) -> pd.DataFrame:
+    """The executive summary, a row per line. Key: kind (summary, metric, anomaly or action), place.
+
+    as_of, name, wording; of a metric value and previous (the 7 days that end with as_of, and the 7 before), unit,
+    mart and which direction is better
+    source (rules or llm), reason, model, prompt_version: whose words they are
+    """
+    return _frame("ai_insights", limit)
+
+
 def as_of(limit: int | None = None) -> pd.DataFrame:
     """The day that every number relative to a day refers to: one row.
 
@@ -127,7 +149,7 @@ FUNCTIONS: dict[str, Callable[[int | None], pd.DataFrame]] = {
     function.__name__: function
     for function in (
         *(student_360, course_performance, class_daily_performance, student_performance_summary, class_statistics),
-        *(daily_dashboard, data_quality, review_queue, as_of),
+        *(daily_dashboard, data_quality, review_queue, ai_quality, ai_insights, as_of),
     )
 }
 
@@ -136,7 +158,8 @@ def query(db: Connection, mart: str, limit: int | None = None) -> str:
     """The query for a mart's rows by key, each value as PostgreSQL writes it."""
     table, key = _built(db, mart, limit)
     order = ", ".join(f'"{name}"' for name in key)
-    return f"select * from {table} order by {order}" + (f" limit {limit:d}" if limit is not None else "")
+    columns = ", ".join(f'"{name}"' for name in export.column_types(db, table))
+    return f"select {columns} from {table} order by {order}" + (f" limit {limit:d}" if limit is not None else "")
 
 
 def _built(db: Connection, mart: str, limit: int | None) -> tuple[str, Sequence[str]]:

@@ -10,6 +10,7 @@ import os
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import luigi
 from dotenv import dotenv_values
@@ -19,6 +20,7 @@ from init_db import server
 from targets.database import Database, holds_secret
 
 PROJECT = Path(__file__).resolve().parent.parent
+KEY = "GROQ_API_KEY"
 GUARD = ("guard_overlap", "guard_growth", "guard_nulls", "guard_rejects", "guard_codes")
 
 
@@ -51,6 +53,14 @@ class eduflow(luigi.Config):  # the section is called after the class
     guard_nulls = luigi.Parameter(default="0.3", description="most by which the share of NULLs in a column may rise")
     guard_rejects = luigi.Parameter(default="0.3", description="most by which the share of rejected rows may rise")
     guard_codes = luigi.Parameter(default="0.5", description="most of the rows whose code the drop before did not have")
+    llm = luigi.Parameter(default="on", description="off: no language model is asked, even when there is a key")
+    llm_model = luigi.Parameter(default="openai/gpt-oss-20b", description="the model that GROQ_API_KEY is for")
+    llm_max_calls = luigi.Parameter(default="200", description="most requests to the model in one run")
+    llm_batch = luigi.Parameter(default="10", description="records per request")
+    llm_concurrency = luigi.Parameter(default="4", description="requests at a time")
+    llm_timeout = luigi.Parameter(default="30", description="seconds that one request may take")
+    llm_retries = luigi.Parameter(default="3", description="how often a request that failed is made again")
+    llm_breaker = luigi.Parameter(default="5", description="after so many failures in a row no more is asked")
 
 
 @dataclass(frozen=True)
@@ -71,6 +81,15 @@ class Settings:
     guard_nulls: float
     guard_rejects: float
     guard_codes: float
+    llm: str
+    llm_model: str
+    llm_max_calls: int
+    llm_batch: int
+    llm_concurrency: int
+    llm_timeout: float
+    llm_retries: int
+    llm_breaker: int
+    groq_api_key: str = field(repr=False)
 
     @property
     def database(self) -> Database:
@@ -79,7 +98,7 @@ class Settings:
 
 def settings() -> Settings:
     """The settings as they are now. Raises ConfigError for a value that can't be used."""
-    given = tuple(sorted(item for item in os.environ.items() if item[0].startswith("EDUFLOW_")))
+    given = tuple(sorted(item for item in os.environ.items() if item[0].startswith("EDUFLOW_") or item[0] == KEY))
     return _settings(given, CmdlineParser.get_instance())
 
 
@@ -92,6 +111,7 @@ def _settings(given: tuple[tuple[str, str], ...], _command_line: object) -> Sett
     def value(key: str) -> str:
         return (environment.get(f"EDUFLOW_{key.upper()}") or section.param_kwargs[key] or "").strip()
 
+    shares: dict[str, Any] = {key: _share(key, value(key)) for key in GUARD}
     return Settings(
         data_dir=_folder(value("data_dir")),
         output_dir=_folder(value("output_dir")),
@@ -104,7 +124,16 @@ def _settings(given: tuple[tuple[str, str], ...], _command_line: object) -> Sett
         phone_country_code=value("phone_country_code"),
         phone_digits=_number("phone_digits", value("phone_digits")),
         attendance_status=_statuses(value("attendance_status")),
-        **{key: _share(key, value(key)) for key in GUARD},
+        **shares,
+        llm=_switch("llm", value("llm")),
+        llm_model=value("llm_model"),
+        llm_timeout=_share("llm_timeout", value("llm_timeout")),
+        llm_retries=_number("llm_retries", value("llm_retries"), least=0),
+        llm_max_calls=_number("llm_max_calls", value("llm_max_calls"), least=0),
+        llm_batch=_number("llm_batch", value("llm_batch")),
+        llm_concurrency=_number("llm_concurrency", value("llm_concurrency")),
+        llm_breaker=_number("llm_breaker", value("llm_breaker")),
+        groq_api_key=(environment.get(KEY) or "").strip(),
     )
 
 
@@ -135,10 +164,16 @@ def _date(key: str, text: str) -> date | None:
         raise ConfigError(f"[eduflow] {key} must be a date like 2024-02-08") from None
 
 
-def _number(key: str, text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not int(text):
-        raise ConfigError(f"[eduflow] {key} must be a whole number above 0")
+def _number(key: str, text: str, least: int = 1) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) < least:
+        raise ConfigError(f"[eduflow] {key} must be a whole number {'above 0' if least else 'from 0 on'}")
     return int(text)
+
+
+def _switch(key: str, text: str) -> str:
+    if text.lower() not in ("on", "off"):
+        raise ConfigError(f"[eduflow] {key} must be on or off")
+    return text.lower()
 
 
 def _share(key: str, text: str) -> float:

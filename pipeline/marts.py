@@ -6,6 +6,7 @@ import luigi
 from luigi.util import requires
 
 from pipeline.checks import Check
+from pipeline.enrich import QualityAnalysis, StudentRisk, Summary, TicketAnalysis
 from pipeline.staging import (
     CheckStaging,
     StagedAssessments,
@@ -18,6 +19,7 @@ from pipeline.staging import (
     StagedTickets,
 )
 from pipeline.warehouse import (
+    AsOf,
     CheckWarehouse,
     DimClasses,
     DimCourses,
@@ -41,19 +43,6 @@ class Mart(SqlStep):
 
     def recipes(self) -> tuple[str, ...]:
         return (f"pipeline/sql/mart_{self.target.split('.')[1]}.sql",)
-
-
-@requires(
-    events=FactStudentProgress,
-    attendance=FactAttendance,
-    assessments=FactAssessments,
-    dates=DimDate,
-    checked=CheckWarehouse,
-)
-class AsOf(Mart):
-    """The day that time-relative measures refer to."""
-
-    target, key, options = "analytics.as_of", ("only_row",), ("as_of",)
 
 
 @requires(
@@ -89,6 +78,7 @@ class ReviewQueue(Mart):
     attendance=FactAttendance,
     assessments=FactAssessments,
     tickets=FactSupportTickets,
+    risk=StudentRisk,
     checked=CheckWarehouse,
 )
 class Student360(Mart):
@@ -182,6 +172,7 @@ class ClassStatistics(Mart):
     assessments=FactAssessments,
     tickets=FactSupportTickets,
     enrollments=FactEnrollments,
+    analysed=TicketAnalysis,
     checked=CheckWarehouse,
 )
 class DailyDashboard(Mart):
@@ -190,7 +181,12 @@ class DailyDashboard(Mart):
     target, key = "analytics.daily_dashboard", ("date",)
 
 
-MARTS: tuple[type[Mart], ...] = (
+@requires(as_of=AsOf, days=DailyDashboard, students=Student360, files=DataQuality)
+class Insights(Summary):
+    """The executive summary, a row per line."""
+
+
+MARTS: tuple[type[SqlStep], ...] = (
     AsOf,
     ReviewQueue,
     Student360,
@@ -200,6 +196,8 @@ MARTS: tuple[type[Mart], ...] = (
     StudentPerformanceSummary,
     ClassStatistics,
     DailyDashboard,
+    QualityAnalysis,
+    Insights,
 )
 
 

@@ -14,8 +14,9 @@ from luigi.util import requires
 from sqlalchemy import Connection, text
 
 from pipeline.drops import Drop, datasets_without_a_file, shown, unsettled
+from pipeline.enrich import ENRICHMENT, insights, opinions
 from pipeline.ingest import RAW, Ingest
-from pipeline.marts import MARTS, CheckAnalytics
+from pipeline.marts import MARTS, CheckAnalytics, Insights
 from pipeline.staging import STAGED, Clean
 from pipeline.step import Build, Built, State, Step, UserError, glance, ledger, look, note_run, run_id
 from pipeline.warehouse import WAREHOUSE, CheckWarehouse, DimStudents, Warehouse
@@ -99,17 +100,20 @@ class MartFiles(Artifact):
         return Built(len(files), len(files), content=content, note="files")
 
 
+PAGE = ("figures.py", "html.py", "opinions.py", "charts.py", "markup.py", "page.css")
+
+
 class ReportPage(Artifact):
     """What the marts say, for people: one HTML page."""
 
     target, pattern = "output/report", "report.html"
     recipe = (
         "pipeline/reports.py",
-        *(f"pipeline/page/{name}" for name in ("figures.py", "html.py", "charts.py", "markup.py", "page.css")),
+        *(f"pipeline/page/{name}" for name in PAGE),
     )
 
     def requires(self) -> list[luigi.Task]:
-        read: tuple[type[Step], ...] = (*STAGED, DimStudents, *MARTS, CheckAnalytics)
+        read: tuple[type[Step], ...] = (*STAGED, DimStudents, *ENRICHMENT, *MARTS, CheckAnalytics)
         return [step() for step in read]
 
     def own_parts(self, state: State) -> Parts:
@@ -120,6 +124,20 @@ class ReportPage(Artifact):
         from pipeline.page.html import page
 
         files = {"report.html": [page(facts(build.db, build.state))]}
+        return Built(1, 1, content=write_files(build.state.settings.output_dir, self.pattern, files), note="page")
+
+
+class InsightsPage(Artifact):
+    """The executive summary."""
+
+    target, pattern = "output/insights", "insights.md"
+    recipe = ("pipeline/reports.py", "agents/insights.py", "agents/metrics.py")
+
+    def requires(self) -> list[luigi.Task]:
+        return [Insights(), CheckAnalytics()]
+
+    def build(self, build: Build) -> Built:
+        files = {"insights.md": [insights(build.db)]}
         return Built(1, 1, content=write_files(build.state.settings.output_dir, self.pattern, files), note="page")
 
 
@@ -136,7 +154,8 @@ class RunSummary(Artifact):
     recipe = ("pipeline/reports.py",)
 
     def requires(self) -> list[luigi.Task]:
-        return [*(step() for step in (*RAW, *STAGED, *WAREHOUSE, *MARTS)), RejectFiles(), MartFiles(), ReportPage()]
+        made: tuple[type[Step], ...] = (*RAW, *STAGED, *WAREHOUSE, *ENRICHMENT, *MARTS)
+        return [*(step() for step in made), RejectFiles(), MartFiles(), ReportPage(), InsightsPage()]
 
     def own_parts(self, state: State) -> Parts:
         return {**super().own_parts(state), "intake:": intake_digest(state)}
@@ -148,6 +167,22 @@ class RunSummary(Artifact):
             "run_summary.json": [json.dumps(facts, indent=2, default=str) + "\n"],
             "run_summary.md": [markdown(facts)],
         }
+        return Built(1, 1, content=write_files(build.state.settings.output_dir, self.pattern, files))
+
+
+class Metrics(Artifact):
+    """The run in numbers, for Prometheus."""
+
+    target, pattern = "output/metrics", "metrics.prom"
+    recipe = ("pipeline/metrics.py",)
+
+    def requires(self) -> list[luigi.Task]:
+        return [RunSummary()]
+
+    def build(self, build: Build) -> Built:
+        from pipeline.metrics import exposition
+
+        files = {"metrics.prom": [exposition(build.db, run_id())]}
         return Built(1, 1, content=write_files(build.state.settings.output_dir, self.pattern, files))
 
 
@@ -205,6 +240,7 @@ def summary(db: Connection, state: State) -> dict[str, Any]:
         "datasets_without_a_file": datasets_without_a_file(state.drops),
         "files_that_are_no_drop": [{"path": shown(path), "why": why} for path, why in state.scan.unmatched],
         "flags": flags(db),
+        "enrichment": opinions(db),
         "review_queue": {
             row.kind: row.rows
             for row in db.execute(
@@ -253,6 +289,10 @@ def markdown(facts: dict[str, Any]) -> str:
     parts.append(
         "## What the rules did\n\n"
         + _table(facts["flags"], ["dataset", "column", "rule", "changed", "flagged", "rejected"])
+    )
+    parts.append(
+        "## Enrichment: opinions, and where they are from\n\n"
+        + _table(facts["enrichment"], ["agent", "source", "reason", "records"])
     )
     if facts["review_queue"]:
         queue = [{"kind": kind, "findings": rows} for kind, rows in facts["review_queue"].items()]
@@ -314,6 +354,9 @@ class EduFlow(luigi.WrapperTask):
 
     def requires(self) -> list[luigi.Task]:
         # the checks by name: what waits for them may be up to date while they are not
-        checks, files = (CheckWarehouse, CheckAnalytics), (RejectFiles, MartFiles, ReportPage, RunSummary)
+        checks, files = (
+            (CheckWarehouse, CheckAnalytics),
+            (RejectFiles, MartFiles, ReportPage, InsightsPage, RunSummary, Metrics),
+        )
         made: tuple[type[Step], ...] = (*MARTS, *checks, *files)
         return [Ingest(), Clean(), Warehouse(), *(step() for step in made), Intake()]

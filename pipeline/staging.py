@@ -7,6 +7,7 @@ of one key are ordered by (drop_date, drop_id, _line); the last accepted one win
 from __future__ import annotations
 
 import json
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from typing import ClassVar
@@ -57,12 +58,16 @@ class Staged(Step):
 
 
 def _reference_digest(state: State, name: str) -> str:
-    """Digest of the newest content of a reference dataset, files that are about to land included."""
+    """Digest of the newest content of a reference dataset, files that are about to land included.
+
+    Of all drops of the newest day, in their order: of A, B and A again at one path other rows win than of A and B.
+    """
     raw = next(step for step in ingest.RAW if step.dataset.name == name)()
-    found = [(d.drop_date, d.sha256) for d in state.drops_of(name) if d.accepted]
-    found += [(a.drop_date, a.file.sha256) for a in raw.arrivals(state).new]
-    newest = max((day for day, _ in found), default=None)
-    return digests.digest(sorted({sha256 for day, sha256 in found if day == newest}))
+    found = [(d.drop_date, d.drop_id, d.sha256) for d in state.drops_of(name) if d.accepted]
+    found += [(a.drop_date, a.retry or sys.maxsize, a.file.sha256) for a in raw.arrivals(state).new]
+    newest = max((day for day, *_ in found), default=None)
+    ordered = sorted(found, key=lambda drop: drop[:2])  # new files get their ids in the order of the scan
+    return digests.digest([sha256 for day, _, sha256 in ordered if day == newest])
 
 
 def read_cities(db: Connection) -> Cities:

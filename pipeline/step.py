@@ -106,19 +106,22 @@ class State:
 
 @dataclass(frozen=True)
 class Build:
-    """One build under way. full: write everything; else only what changed since the builds in `consumed`."""
+    """One build under way. full: write everything; else only what changed since the builds in `consumed`. anew: full
+    because the target is made another way now, not because an upstream one was."""
 
     db: Connection
     state: State
     number: int
     full: bool
+    anew: bool
     consumed: dict[str, int]
     rows: int | None  # as recorded by the build before
 
 
 @dataclass(frozen=True)
 class Built:
-    """What a build did. removed: rows were deleted or moved between groups, so readers must rebuild in full."""
+    """What a build did. removed: rows were deleted, moved between groups or changed without a change in staging, so
+    readers must rebuild in full."""
 
     rows: int
     changed: int
@@ -408,8 +411,8 @@ class Step(luigi.Task):
         )
         upstream = [state.record(step.target) for step in self.steps() if not step.gates]
         removed = any(above.full_build > record.consumed.get(above.target, 0) for above in upstream)
-        full = record.fingerprint is None or not record.present or recipe_changed or removed
-        built = self.build(Build(db, state, record.build + 1, full, record.consumed, record.rows))
+        anew = record.fingerprint is None or not record.present or recipe_changed
+        built = self.build(Build(db, state, record.build + 1, anew or removed, anew, record.consumed, record.rows))
         # A target rebuilt from nothing may lack rows that its readers still have.
         return replace(built, removed=built.removed or record.fingerprint is None)
 

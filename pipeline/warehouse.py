@@ -57,7 +57,7 @@ class SqlStep(Step):
             names = ", ".join(columns)
             insert = f"insert into {self.target} ({names}) select {names} from ({select}) as q"
             rows = changed = fill(db, self.target, insert, values)
-            removed, note = False, ""
+            removed, note = build.anew and rows > 0, ""
         else:
             db.execute(text(f"create temp table made on commit drop as {select}"), values)
             # Without statistics a few changed rows would be looked up by reading the whole table.
@@ -67,7 +67,9 @@ class SqlStep(Step):
                 db, self.target, "made", key=self.key, content=content, prune=not incremental, within=self.within
             )
             rows = count_rows(db, self.target, difference, build.rows if incremental else None)
-            changed, removed = difference.changed, difference.deleted > 0
+            changed = difference.changed
+            # Rows that another recipe changed belong to no new row of staging, by which readers would find them.
+            removed = difference.deleted > 0 or (build.anew and changed > 0)
             note = "" if incremental else "in full"
         add_foreign_keys(db, self.target)
         return Built(rows, changed, removed=removed, note=note)
@@ -201,6 +203,22 @@ class CheckWarehouse(Check):
 
     def requires(self) -> list[luigi.Task]:
         return [step() for step in WAREHOUSE]
+
+
+@requires(
+    events=FactStudentProgress,
+    attendance=FactAttendance,
+    assessments=FactAssessments,
+    dates=DimDate,
+    checked=CheckWarehouse,
+)
+class AsOf(SqlStep):
+    """The day that time-relative measures refer to: here, because enrichment and marts both look back from it."""
+
+    target, key, options = "analytics.as_of", ("only_row",), ("as_of",)
+
+    def recipes(self) -> tuple[str, ...]:
+        return ("pipeline/sql/mart_as_of.sql",)
 
 
 class Warehouse(luigi.WrapperTask):

@@ -28,10 +28,14 @@ _TYPES = {
 
 
 def column_types(db: Connection, table: str) -> dict[str, pa.DataType]:
-    """Arrow type of each column, in order: numeric(p,s) is decimal128(p, s), what has no like of it is text."""
+    """Arrow type of each column, in order: numeric(p,s) is decimal128(p, s), what has no like of it is text.
+
+    Columns that start with `_` are the loader's own, and stay in the database.
+    """
     query = """
         select attname as name, format_type(atttypid, atttypmod) as type from pg_attribute
-        where attrelid = to_regclass(:table) and attnum > 0 and not attisdropped order by attnum
+        where attrelid = to_regclass(:table) and attnum > 0 and not attisdropped
+        and attname not like '\\_%' order by attnum
     """
     return {row.name: _arrow_type(row.type) for row in db.execute(text(query), {"table": table})}
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
+import time
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
@@ -207,6 +210,7 @@ def house(cluster: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPat
         "EDUFLOW_DATABASE": url(cluster, name),
         "EDUFLOW_DATA_DIR": str(data),
         "EDUFLOW_OUTPUT_DIR": str(output),
+        "EDUFLOW_LLM": "off",  # whatever key is in the environment
     }
     for key, value in environment.items():
         monkeypatch.setenv(key, value)
@@ -216,3 +220,26 @@ def house(cluster: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPat
     with admin.cursor() as cursor:
         cursor.execute(f"drop database {name} with (force)")
     admin.close()
+
+
+@pytest.fixture
+def luigid(tmp_path: Path) -> Iterator[str]:
+    """The URL of a central scheduler."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-c", "from luigi.cmdline import luigid; luigid()"]
+    command += ["--address", "127.0.0.1", "--port", str(port)]
+    log = (tmp_path / "luigid.log").open("wb")
+    process = subprocess.Popen([*command, "--state-path", str(tmp_path / "state")], cwd=PROJECT, stdout=log, stderr=log)
+    address = f"http://127.0.0.1:{port}"
+    for _ in range(100):
+        try:
+            urllib.request.urlopen(f"{address}/api/task_list?data=%7B%7D", timeout=1).close()
+            break
+        except OSError:
+            time.sleep(0.1)
+    yield address
+    process.terminate()
+    process.wait(10)
+    log.close()

@@ -9,6 +9,7 @@ import pytest
 
 from pipeline.contracts import DATASETS, STAGED_TYPES, Column, Dataset
 from pipeline.drops import scan
+from pipeline.enrich import ENRICHMENT
 from pipeline.ingest import RAW
 from pipeline.marts import MARTS
 from pipeline.rules import CANONICAL, HARD_RULES, RULES, Context, judge
@@ -132,7 +133,7 @@ def test_a_table_of_versions_holds_staged_columns_of_its_datasets_under_their_ty
 
 
 def test_every_derived_table_has_a_step_and_its_key_names_a_row(house):
-    steps = {step.target: step for step in (*WAREHOUSE, *MARTS)}
+    steps = {step.target: step for step in (*WAREHOUSE, *ENRICHMENT, *MARTS)}
     tables = house.query(
         "select format('%%I.%%I', schemaname, tablename) from pg_tables where schemaname = any(%s)",
         ["warehouse", "analytics"],
@@ -259,7 +260,7 @@ def test_a_staged_step_reads_its_own_raw_and_the_reference_data_its_contract_nam
 
 
 def test_every_step_has_a_family_name_and_a_target_of_its_own():
-    steps = [*RAW, *STAGED, *WAREHOUSE, *MARTS]
+    steps = list(dict.fromkeys((*RAW, *STAGED, *WAREHOUSE, *ENRICHMENT, *MARTS)))
     assert len({step.target for step in steps}) == len({step.__name__ for step in steps}) == len(steps)
 
 

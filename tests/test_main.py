@@ -30,7 +30,7 @@ def test_run_ends_with_the_balance_and_the_rows_per_layer(house, capsys):
     assert "landed student_progress.csv: 1 records" in out
     assert "Balance per drop" in out and "Rows per layer" in out and "fact_student_progress 1" in out
     assert "no file yet for: students_enrollment, course_catalog, support_tickets, city_master" in out
-    assert out.rstrip().splitlines()[-1].startswith("All good: 45 targets built in ")
+    assert out.rstrip().splitlines()[-1].startswith("All good: 51 targets built in ")
 
 
 def test_account_prints_every_drop_and_one_drop_with_its_rejects(filled, capsys):

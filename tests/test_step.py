@@ -67,6 +67,15 @@ def test_another_city_list_cleans_all_enrolments_again(house):
     ]  # fmt: skip
 
 
+def test_a_city_list_that_goes_back_to_its_first_content_cleans_enrolments_with_it_again(house):
+    """Three drops of one day: the values of the first one win again, so enrolments are not what the second one said."""
+    house.rows("2024-02-01/students_enrollment.csv", "students_enrollment", {"city": "Poona"})
+    for aliases in ("Poona", "", "Poona"):
+        house.rows("2024-02-01/city_master.csv", "city_master", {"common_misspellings": aliases})
+        assert house.run() == 0
+        assert house.one("select city from staging.stg_enrollments") == ("Pune" if aliases else "Poona")
+
+
 def test_an_option_builds_what_it_matters_to(house, monkeypatch):
     house.rows("students_enrollment.csv", "students_enrollment", {})
     house.run()

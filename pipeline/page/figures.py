@@ -10,6 +10,7 @@ from sqlalchemy import Connection, text
 from pipeline.contracts import DATASETS
 from pipeline.drops import datasets_without_a_file, shown, unsettled
 from pipeline.page.html import ATTENDANCE, AWAY, SCORE, Facts, Row
+from pipeline.page.opinions import Opinions
 from pipeline.step import State
 
 # Rows of a list, and classes drawn: a page is read, a table is searched.
@@ -197,6 +198,77 @@ WORST = """
 QUEUE = "select kind, count(*) as findings from analytics.review_queue group by kind order by findings desc, kind"
 
 
+RISK = """
+    select m.student_id, m.full_name, r.score, r.category, r.explanation
+    from analytics.student_360 as m
+    inner join warehouse.dim_students as s using (student_id)
+    inner join warehouse.ai_student_risk as r using (student_key)
+    where m.is_active and not s.is_inferred and r.category in ('High', 'Critical')
+    order by r.score desc, m.student_id
+    limit :most
+"""
+
+RISK_COUNTS = """
+    select m.risk_category as category, count(*) as students
+    from analytics.student_360 as m inner join warehouse.dim_students as s using (student_id)
+    where m.is_active and not s.is_inferred and m.risk_category is not null
+    group by m.risk_category
+"""
+
+# Of the 30 days that end with as_of.
+TICKETS = """
+    with tickets as (
+        select
+            a.*, t.status, d.date as created_date,
+            coalesce(d.date between n.as_of - 29 and n.as_of, false) as recent
+        from warehouse.ai_ticket_analysis as a
+        inner join warehouse.fact_support_tickets as t using (ticket_id)
+        left join warehouse.dim_date as d on t.created_date_key = d.date_key
+        cross join analytics.as_of as n
+    )
+"""
+
+MOODS = f"""
+    {TICKETS}
+    select sentiment, count(*) as tickets, count(*) filter (where recent) as recent, bool_or(source = 'llm') as by_model
+    from tickets
+    group by sentiment
+"""
+
+ISSUES = f"""
+    {TICKETS}
+    select issue, count(*) as tickets, count(*) filter (where recent) as recent
+    from tickets cross join unnest(key_issues) as issue
+    group by issue
+    order by recent desc, tickets desc, issue
+    limit :most
+"""
+
+PRESSING = f"""
+    {TICKETS}
+    select ticket_id, created_date, sentiment, priority, category, key_issues, count(*) over () as pressing
+    from tickets
+    where status not in ('Resolved', 'Closed')
+        and (priority = 'Critical' or sentiment in ('Negative', 'Very Negative') and priority = 'High')
+    order by priority <> 'Critical', sentiment_score, created_date, ticket_id
+    limit :most
+"""
+
+
+def _opinions(db: Connection) -> Opinions:
+    moods = _rows(db, MOODS)
+    pressing = _rows(db, PRESSING, most=COURSES)
+    return Opinions(
+        risk=_rows(db, RISK, most=LISTED),
+        risk_counts={row["category"]: row["students"] for row in _rows(db, RISK_COUNTS)},
+        moods={row["sentiment"]: row for row in moods},
+        issues=_rows(db, ISSUES, most=COURSES),
+        pressing=pressing,
+        pressing_count=pressing[0]["pressing"] if pressing else 0,
+        by_model=any(row["by_model"] for row in moods),
+    )
+
+
 def facts(db: Connection, state: State) -> Facts:
     """Everything the page shows."""
     # not by drop id, which depends on the order of arrival
@@ -233,6 +305,7 @@ def facts(db: Connection, state: State) -> Facts:
         worst=_places(db, worst),
         worst_count=worst[0]["worst"] if worst else 0,
         queue=_rows(db, QUEUE),
+        opinions=_opinions(db),
     )
 
 

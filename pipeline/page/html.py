@@ -13,6 +13,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from pipeline.page import opinions
 from pipeline.page.charts import Points, bar_chart, count_scale, day, line_chart, monday, percent_scale
 from pipeline.page.markup import (
     Html,
@@ -25,6 +26,7 @@ from pipeline.page.markup import (
     natural,
     number,
     percent,
+    person,
     points,
     several,
     spaced,
@@ -51,6 +53,7 @@ class Facts:
     classes      the ones that need most attention, when there are many
     days         attendance and assessments per class and day; class_id None is the school
     activity     learning events and hours per day
+    opinions     what enrichment adds
     """
 
     as_of: date | None
@@ -75,14 +78,17 @@ class Facts:
     worst: Sequence[Row]
     worst_count: int
     queue: Sequence[Row]
+    opinions: opinions.Opinions
 
 
 def page(facts: Facts) -> str:
     """The whole document."""
     sections = [
         _section("students", "Students who need a look", _students(facts)),
+        _section("risk", "Students at risk", opinions.at_risk(facts.opinions)),
         _section("classes", "Classes", _classes(facts)),
         _section("courses", "Courses and learning", _courses(facts)),
+        _section("tickets", "Support tickets", opinions.tickets(facts.opinions)),
         _section("files", "Files that arrived", _files(facts)),
         _section("quality", "Data quality", _quality(facts)),
     ]
@@ -232,17 +238,12 @@ def _students(facts: Facts) -> list[Html | None]:
         return [el("p", f"None: no active student has {limits}.")]
     classes = any(row["class_id"] for row in facts.needing)  # none, where no school is
     names = ["*Student", "Class", "Why"] if classes else ["*Student", "Why"]
-    rows = [(_person(row), *([row["class_id"] or "no class"] if classes else []), _why(row)) for row in facts.needing]
+    rows = [(person(row), *([row["class_id"] or "no class"] if classes else []), _why(row)) for row in facts.needing]
     return [
         el("p", spaced(f"Active students with {found}."), " Those with several reasons come first."),
         table("Students who need a look", names, rows),
         more(len(facts.needing), counts["total"], "output/marts/student_360.csv, student_performance_summary.csv"),
     ]
-
-
-def _person(row: Row) -> Html:
-    name = el("bdi", row["full_name"]) if row["full_name"] else el("i", "name unknown")
-    return join([name, el("span", row["student_id"], class_="under")])
 
 
 def _why(row: Row) -> Html:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -80,9 +80,14 @@ def table(
     return el("div", whole, class_="scroll", tabindex=0, role="region", aria_label=name)
 
 
-def named(name: str, under: str) -> Html:
+def named(name: object, under: str) -> Html:
     """What a row is about, and a smaller line below it."""
     return join([name, el("span", under, class_="under")])
+
+
+def person(row: Mapping[str, Any]) -> Html:
+    """A student: full_name, and student_id below it."""
+    return named(el("bdi", row["full_name"]) if row["full_name"] else el("i", "name unknown"), row["student_id"])
 
 
 def bar(said: str, width: Any) -> Html:

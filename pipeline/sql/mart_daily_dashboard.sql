@@ -1,6 +1,6 @@
 -- one row per day with a learning event, an attendance record, an assessment, a ticket or an enrolment. key: date
 -- reads: warehouse.dim_date, warehouse.fact_student_progress, warehouse.fact_attendance, warehouse.fact_assessments,
--- warehouse.fact_support_tickets, warehouse.fact_enrollments, analytics.as_of
+-- warehouse.fact_support_tickets, warehouse.ai_ticket_analysis, warehouse.fact_enrollments, analytics.as_of
 -- day 0, the unknown one, is left out
 with events as (
     select date_key, count(*) as events, sum(duration_seconds) / 3600 as hours
@@ -29,9 +29,13 @@ students as (
     group by date_key
 ),
 opened as (
-    select created_date_key as date_key, count(*) as tickets
-    from warehouse.fact_support_tickets
-    group by created_date_key
+    select
+        t.created_date_key as date_key,
+        count(*) as tickets,
+        count(*) filter (where a.rule_sentiment in ('Negative', 'Very Negative')) as negative
+    from warehouse.fact_support_tickets as t
+    left join warehouse.ai_ticket_analysis as a using (ticket_id)
+    group by t.created_date_key
 ),
 resolved as (
     select resolved_date_key as date_key, count(*) as tickets
@@ -55,6 +59,7 @@ select
     coalesce(a.assessments, 0) as assessment_count,
     coalesce(round(a.score, 2), 0) as avg_score,
     coalesce(o.tickets, 0) as tickets_opened,
+    coalesce(o.negative, 0) as tickets_negative,
     coalesce(r.tickets, 0) as tickets_resolved,
     coalesce(n.students, 0) as enrollments,
     coalesce(n.fees, 0) as fees_paid

@@ -1,7 +1,7 @@
 -- one row per student: everything there is to say on one line. key: student_id
 -- reads: analytics.as_of, warehouse.dim_students, warehouse.dim_programs, warehouse.fact_enrollments,
 -- warehouse.fact_student_progress, warehouse.fact_course_progress, warehouse.fact_attendance,
--- warehouse.fact_assessments, warehouse.fact_support_tickets
+-- warehouse.fact_assessments, warehouse.fact_support_tickets, warehouse.ai_student_risk
 -- active_bits: of the 30 days that end with as_of, those with activity; bit 0 is as_of itself. Ored over the facts a
 -- day counts once, and each fact is read once
 with today as (
@@ -80,7 +80,10 @@ measured as (
         coalesce(l.active_bits, 0) | coalesce(a.active_bits, 0) | coalesce(m.active_bits, 0) as active_bits,
         coalesce(q.tickets_total - q.tickets_done, 0) as tickets_open,
         coalesce(q.tickets_total, 0) as tickets_total,
-        round(a.present_days::numeric / a.days, 2) as attendance_rate
+        round(a.present_days::numeric / a.days, 2) as attendance_rate,
+        r.score as risk_score,
+        r.category as risk_category,
+        array_to_string(r.factors, ', ') as risk_factors
     from warehouse.dim_students as s
     cross join today as t
     left join warehouse.fact_enrollments as e using (student_key)
@@ -90,6 +93,7 @@ measured as (
     left join attendance as a using (student_key)
     left join assessments as m using (student_key)
     left join tickets as q using (student_key)
+    left join warehouse.ai_student_risk as r using (student_key)
 )
 select
     student_id, as_of, full_name, gender, dob, age,
@@ -113,5 +117,5 @@ select
     courses, modules_completed, avg_completion, avg_score, hours, last_activity, days_since_activity,
     bit_count((active_bits & 127)::bit(30)) as active_days_7,
     bit_count(active_bits::bit(30)) as active_days_30,
-    tickets_open, tickets_total, attendance_rate
+    tickets_open, tickets_total, attendance_rate, risk_score, risk_category, risk_factors
 from measured

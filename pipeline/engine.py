@@ -1,0 +1,120 @@
+"""Engine: who has the opinions, the rules or a language model; its answers, budget and usage are in the ledger."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, text
+
+from pipeline.config import Settings
+from pipeline.step import log, run_id
+
+if TYPE_CHECKING:
+    from agents.llm.usage import Usage
+    from agents.protocol import Engine
+
+
+def no_model(options: Settings) -> str:
+    """Why no language model is asked; "" when one is."""
+    return "llm_off" if options.llm == "off" else "" if options.groq_api_key else "no_key"
+
+
+@contextlib.contextmanager
+def engine_for(db: Connection, options: Settings) -> Iterator[Engine]:
+    """The engine that the settings ask for. What it uses is in the ledger when the block ends, whatever happens."""
+    from agents.protocol import Rules
+
+    if reason := no_model(options):
+        yield Rules(reason)
+        return
+    from agents.llm import LLM, LLMOptions
+    from agents.masking import masker
+
+    asked = LLMOptions(
+        api_key=options.groq_api_key,
+        model=options.llm_model,
+        concurrency=options.llm_concurrency,
+        timeout=options.llm_timeout,
+        retries=options.llm_retries,
+        batch=options.llm_batch,
+        breaker_after=options.llm_breaker,
+    )
+    # A connection of its own, which commits at once: an answer that was paid for outlives a build that fails.
+    with options.database.engine().connect().execution_options(isolation_level="AUTOCOMMIT") as own:
+        llm = LLM(asked, masker(_names(db)), Answers(own), Budget(own, options.llm_max_calls))
+        try:
+            yield llm
+        finally:
+            own.execute(
+                text("insert into etl.llm_usage (run_id, usage) values (:run, :usage)"),
+                {"run": run_id(), "usage": json.dumps(llm.usage.stored())},
+            )
+            for agent, tally in llm.usage.agents.items():
+                if tally.fallbacks:
+                    why = ", ".join(f"{reason} {count:,}" for reason, count in sorted(tally.fallbacks.items()))
+                    log.warning("%s: by the rules instead of the language model: %s", agent, why)
+
+
+def _names(db: Connection) -> list[str]:
+    """Everybody's: none of them leaves the machine."""
+    query = """
+        select full_name from staging.stg_enrollments where full_name is not null
+        union
+        select student_name from staging.stg_students where student_name is not null
+        union
+        select instructor_name from staging.stg_courses where instructor_name is not null
+    """
+    return list(db.execute(text(query)).scalars())
+
+
+class Answers:
+    """The cache of a language model's answers, in the ledger."""
+
+    def __init__(self, db: Connection) -> None:
+        self._db = db
+
+    def get(self, keys: Sequence[str]) -> dict[str, dict[str, Any]]:
+        query = text("select key, answer from etl.llm_cache where key = any(:keys)")
+        return {row.key: row.answer for row in self._db.execute(query, {"keys": list(keys)})}
+
+    def put(self, agent: str, model: str, prompt_version: str, answers: Mapping[str, dict[str, Any]]) -> None:
+        self._db.execute(
+            text("""
+                insert into etl.llm_cache (key, agent, model, prompt_version, answer)
+                values (:key, :agent, :model, :version, :answer)
+                on conflict (key) do nothing
+            """),
+            [
+                {"key": key, "agent": agent, "model": model, "version": prompt_version, "answer": json.dumps(answer)}
+                for key, answer in answers.items()
+            ],
+        )
+
+
+class Budget:
+    """Requests that a run may still make, over all its steps and processes."""
+
+    def __init__(self, db: Connection, most: int) -> None:
+        self._db, self._most = db, most
+
+    def take(self) -> bool:
+        query = text("""
+            insert into etl.llm_budget as b (run_id, calls) select :run, 1 where :most > 0
+            on conflict (run_id) do update set calls = b.calls + 1 where b.calls < :most
+            returning calls
+        """)
+        return self._db.execute(query, {"run": run_id(), "most": self._most}).scalar() is not None
+
+
+def used(db: Connection) -> Usage:
+    """What asking the model used, over all runs; the breaker as it was left last."""
+    from agents.llm.usage import Usage
+
+    noted = [Usage.restored(row.usage) for row in db.execute(text("select usage from etl.llm_usage order by usage_id"))]
+    total = functools.reduce(Usage.merged, noted, Usage())
+    return replace(total, breaker=noted[-1].breaker if noted else 0)

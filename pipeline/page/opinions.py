@@ -1,0 +1,93 @@
+"""Opinions: the parts of the page that enrichment adds: students at risk, and the mood of the support tickets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.page.charts import day
+from pipeline.page.markup import Html, bar, count, el, join, more, number, percent, person, several, table, words
+
+Row = Mapping[str, Any]
+CATEGORIES = ("Critical", "High", "Medium", "Low")
+MOODS = ("Very Negative", "Negative", "Neutral", "Positive")
+
+
+@dataclass(frozen=True)
+class Opinions:
+    """What agents think; each list with the number of rows it was cut from.
+
+    risk      active students at high or critical risk, the highest first; risk_counts: active students per category
+    moods     tickets per mood, in all and of the last 30 days
+    issues    what tickets are about, by the number of tickets
+    pressing  open tickets that sound bad or press for time
+    by_model  whether a language model took part
+    """
+
+    risk: Sequence[Row]
+    risk_counts: Mapping[str, int]
+    moods: Mapping[str, Row]
+    issues: Sequence[Row]
+    pressing: Sequence[Row]
+    pressing_count: int
+    by_model: bool
+
+
+def at_risk(found: Opinions) -> list[Html | None]:
+    counts = found.risk_counts
+    if not sum(counts.values()):
+        return []
+    said = ", ".join(f"{category.lower()} {number(counts.get(category, 0))}" for category in CATEGORIES)
+    high = counts.get("Critical", 0) + counts.get("High", 0)
+    rows = [(person(row), _score(row), row["explanation"]) for row in found.risk]
+    points = (
+        " Points add up for no activity in 7 days (20), mean completion under 30\u00a0% (25), an open payment (15),"
+        " an unhappy ticket in 30 days (15) and two results under 40\u00a0% in 90 days (10)."
+    )
+    return [
+        el("p", f"Active students by risk of dropping out: {said}.", points),
+        table("Students at risk", ["*Student", "#Risk", "Why, and what would lower it"], rows)
+        if rows
+        else el("p", "None is at high or critical risk."),
+        more(len(rows), high, "output/marts/student_360.csv"),
+        el("p", "One student in full: ", el("code", "python -m pipeline explain STU007"), "."),
+    ]
+
+
+def _score(row: Row) -> Html:
+    return join([number(row["score"]), el("span", row["category"], class_="under")])
+
+
+def tickets(found: Opinions) -> list[Html | None]:
+    total = sum(row["tickets"] for row in found.moods.values())
+    if not total:
+        return []
+    nothing = {"tickets": 0, "recent": 0}
+    moods = [
+        (mood, bar(percent(row["tickets"] / total, digits=0), 100 * row["tickets"] / total), count(row["recent"]))
+        for mood, row in ((mood, found.moods.get(mood, nothing)) for mood in MOODS)
+    ]
+    issues = [(words(row["issue"]), count(row["tickets"]), count(row["recent"])) for row in found.issues]
+    pressing = [
+        (
+            el("span", row["ticket_id"], class_="whole"),
+            day(row["created_date"]) if row["created_date"] else "–",
+            row["sentiment"],
+            row["priority"],
+            ", ".join(words(issue) for issue in row["key_issues"]) or row["category"],
+        )
+        for row in found.pressing
+    ]
+    who = "A language model and rules" if found.by_model else "Rules"
+    return [
+        el("p", f"{who} read {several(total, 'ticket')}; what they say is a hint, not a verdict."),
+        table("Mood of the tickets", ["*Mood", "%Share of all", "#Last 30 days"], moods),
+        *_listed("What they are about", ["*Issue", "#Tickets", "#Last 30 days"], issues),
+        *_listed("Open tickets to look at first", ["*Ticket", "Opened", "Mood", "Priority", "About"], pressing),
+        more(len(pressing), found.pressing_count, "warehouse.ai_ticket_analysis"),
+    ]
+
+
+def _listed(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> list[Html | None]:
+    return [el("h3", title), table(title, columns, rows)] if rows else []

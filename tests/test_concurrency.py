@@ -1,0 +1,80 @@
+"""Many runs at once: one writes a target, the others wait and skip; the result is that of a single run."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+from oracle import CORRECTED, Oracle, first_days
+from test_staging import emptied, everything
+
+from pipeline.config import PROJECT
+from pipeline.contracts import DATASETS
+
+EIGHT = [()] * 8
+
+
+def at_once(house, runs: list[tuple[str, ...]]) -> None:
+    """`python -m pipeline run` so many times at once, each with its arguments; all end well."""
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-m", "pipeline", "run", *arguments],
+            cwd=PROJECT,
+            env={**os.environ, **house.environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for arguments in runs
+    ]
+    outputs = [process.communicate(timeout=300)[0] for process in processes]
+    assert [process.returncode for process in processes] == [0] * len(runs), "\n".join(outputs)
+
+
+def arrivals(house, number: int) -> list[str]:
+    """The files of one round: three datasets, late and newer days in turn; returns what they change."""
+    names = [list(DATASETS)[(number * 3 + place) % len(DATASETS)] for place in range(3)]
+    day = f"2024-{'03' if number % 2 else '01'}-{28 - number:02}"
+    newest = max(path.parent.name for path in house.data.rglob("city_master.csv"))
+    for name in names:
+        key = DATASETS[name].key
+        new = {key: f"{'STU' if key == 'student_id' else 'new '}{100 + number}"}
+        house.rows(f"{day}/{name}.csv", name, CORRECTED[name] if number % 3 else {}, new, {key: ""})
+    cities = ["reference:city_master"] if "city_master" in names and day > newest else []
+    return [f"drops:{name}" for name in names] + cities
+
+
+def rounds_at_once(house, runs: list[tuple[str, ...]], rounds: int) -> None:
+    """Each round builds what its files reach, each target once; in the end all is as after one run of one process."""
+    oracle, builds = Oracle(), {}
+    for number in range(rounds):
+        if number == 0:
+            first_days(house)
+            expected = set(oracle.steps)
+        else:
+            expected = oracle.rebuilt(*arrivals(house, number))
+        at_once(house, runs)
+        after = house.builds()
+        risen = {target: build - builds.get(target, 0) for target, build in after.items()}
+        assert {target: rise for target, rise in risen.items() if rise} == dict.fromkeys(expected, 1)
+        builds = after
+    assert house.do("verify") == 0
+    together = everything(house)
+    files = {str(path.relative_to(house.data)): path.read_bytes() for path in house.data.rglob("*.csv")}
+    emptied(house)
+    for path, content in files.items():
+        house.drop(path, content)
+    assert house.run() == 0
+    assert everything(house) == together
+
+
+@pytest.mark.parametrize("rounds", [2, pytest.param(20, marks=pytest.mark.faults)])
+def test_eight_runs_at_once_write_each_target_once_and_give_one_result(house, rounds):
+    rounds_at_once(house, EIGHT, rounds)
+
+
+@pytest.mark.parametrize("rounds", [2, pytest.param(20, marks=pytest.mark.faults)])
+def test_two_runs_under_one_luigid_share_the_work_and_both_end_well(house, luigid, rounds):
+    rounds_at_once(house, [("--scheduler", luigid)] * 2, rounds)

@@ -1,0 +1,361 @@
+"""Make against its oracle: whatever changes, exactly the targets that name it, directly or through upstream, are
+built again, and the tables are those that a build from nothing gives.
+
+What a person does to files, settings and tables is done in this process; what changes the code is done to a copy of
+the project, which is run as a real process.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg2
+import pytest
+from conftest import House, csv_text, url
+from oracle import CORRECTED, SECOND, Oracle, first_days
+from test_guard import artifacts
+from test_staging import everything
+
+from init_db import derived_schemas
+from pipeline.config import PROJECT, eduflow
+from pipeline.contracts import DATASETS
+from pipeline.reports import Artifact
+from pipeline.step import _Process, ledger, look
+from targets.database import Database
+
+faults = pytest.mark.faults
+
+
+def told(house: House) -> dict[str, list]:
+    """Every derived table and what the ledger keeps of rows, by name; a path with two drops leaves no order."""
+    contents, account, ledger_of_rows, provenance = everything(house)
+    found = {**contents, **ledger_of_rows, "account": account, "provenance": provenance}
+    return {name: sorted(rows, key=repr) for name, rows in found.items()}
+
+
+@dataclass
+class Make:
+    """A house that is up to date, its oracle, and a second database in which the same is built from nothing."""
+
+    house: House
+    admin: psycopg2.extensions.connection
+    keywords: dict[str, str]
+    project: Path | None = None  # a copy of the code: then runs are processes of their own
+
+    def __post_init__(self) -> None:
+        self.oracle = Oracle()
+        first_days(self.house)
+        self.run()
+
+    def run(self, code: int = 0) -> None:
+        assert self._run(self.house) == code
+
+    def _run(self, house: House) -> int:
+        if self.project is None:
+            with pytest.MonkeyPatch.context() as patch:
+                for key, value in house.environment.items():
+                    patch.setenv(key, value)
+                return house.run()
+        command = [sys.executable, "-m", "pipeline", "run"]
+        environment = {**os.environ, **house.environment}
+        done = subprocess.run(command, cwd=self.project, env=environment, capture_output=True, text=True, timeout=120)
+        assert done.returncode in (0, 30), done.stderr
+        return done.returncode
+
+    def rebuilds(
+        self, change: Callable[[], object], expected: set[str], *, code: int = 0, compare: bool = True
+    ) -> None:
+        """After the change a run builds what is expected, each target once; the run after it nothing.
+
+        compare: also that all is as from nothing; without it, that all is as it was before.
+        """
+        before, builds = None if compare else told(self.house), self.house.builds()
+        change()
+        self.run(code)
+        after = self.house.builds()
+        risen = {
+            target: build - builds.get(target, 0) for target, build in after.items() if build != builds.get(target)
+        }
+        assert risen == dict.fromkeys(expected, 1)
+        if self.project is None:
+            self.run(code)
+            assert self.house.builds() == after
+        self._same(before if before is not None else self._from_nothing())
+
+    def _same(self, expected: dict[str, list]) -> None:
+        found = told(self.house)
+        assert [name for name in found if found[name] != expected[name]] == []
+
+    def _from_nothing(self) -> dict[str, list]:
+        """Everything below raw, built from nothing in a copy of the database."""
+        twin = self._twin()
+        twin.query("drop schema staging, warehouse, analytics cascade")
+        twin.query("update etl.targets set fingerprint = null")
+        self._run(twin)
+        assert artifacts(twin) == artifacts(self.house)
+        return told(twin)
+
+    def _twin(self) -> House:
+        name = self.house.one("select current_database()")
+        _Process.connection = None
+        with self.admin.cursor() as cursor:
+            cursor.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", [name])
+            cursor.execute(f"drop database if exists {name}_twin with (force)")
+            cursor.execute(f"create database {name}_twin template {name}")
+        output = self.house.output.with_name("twin")
+        database = url(self.keywords, f"{name}_twin")
+        environment = {**self.house.environment, "EDUFLOW_DATABASE": database, "EDUFLOW_OUTPUT_DIR": str(output)}
+        return House(self.house.data, output, Database(database, output), environment)
+
+    def file(self, path: str, *rows: dict[str, str]) -> Callable[[], Path]:
+        dataset = Path(path).stem
+        return lambda: self.house.drop(path, csv_text(dataset, *rows))
+
+
+@pytest.fixture
+def admin(cluster: dict[str, str]) -> Iterator[psycopg2.extensions.connection]:
+    connection = psycopg2.connect(**cluster)
+    connection.autocommit = True
+    yield connection
+    with connection.cursor() as cursor:
+        cursor.execute("select datname from pg_database where datname like %s", [f"test_{os.getpid()}_%_twin"])
+        for (name,) in cursor.fetchall():
+            cursor.execute(f"drop database {name} with (force)")
+    connection.close()
+
+
+@pytest.fixture
+def make(house, cluster, admin) -> Make:
+    return Make(house, admin, cluster)
+
+
+@pytest.fixture
+def copied(house, cluster, admin, tmp_path) -> Make:
+    project = tmp_path / "project"
+    for folder in ("pipeline", "targets", "init_db", "agents"):
+        shutil.copytree(PROJECT / folder, project / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(PROJECT / "luigi.cfg", project)
+    return Make(house, admin, cluster, project)
+
+
+def some(items: list, *chosen: str) -> list:
+    """The chosen ones in `make test`, the others in `make test-faults`."""
+    return [item if item in chosen else pytest.param(item, marks=faults) for item in items]
+
+
+ORACLE = Oracle()
+TABLES = [target for target in ORACLE.steps if "/" not in target]
+ARTIFACTS = [target for target, step in ORACLE.steps.items() if isinstance(step, Artifact)]
+
+
+def test_the_parts_of_a_target_are_what_it_declares(make):
+    """Else the oracle is blind to a kind of part, and nothing below tries it."""
+    with ledger() as db:
+        state = look(db)
+    parts = {
+        target: {name for name in step.parts(state) if not name.startswith("upstream:")}
+        for target, step in ORACLE.steps.items()
+    }
+    assert parts == ORACLE.names
+
+
+# --- files and decisions --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", some(list(DATASETS), "city_master"))
+def test_a_file_builds_what_is_made_from_its_dataset(make, name):
+    drops, corrected, second = f"drops:{name}", CORRECTED[name], SECOND[name]
+    cities = ["reference:city_master"] if name == "city_master" else []
+    newer, late = f"2024-02-03/{name}.csv", f"2024-01-31/{name}.csv"
+    of_dataset, of_content = make.oracle.rebuilt(drops), make.oracle.rebuilt(drops, *cities)
+    third = {DATASETS[name].key: "STU007"}
+    make.rebuilds(make.file(newer, corrected, second, third), of_content)
+    make.rebuilds(make.file(newer, {}, second), of_content)  # other content at the path
+    make.rebuilds(make.file(newer, corrected, second, third), of_content)  # and the first one again
+    make.rebuilds(make.file(late, third), of_dataset)
+
+
+@pytest.mark.parametrize("name", some(list(DATASETS), "city_master"))
+def test_a_file_that_says_nothing_new_builds_nothing(make, name):
+    file = make.house.data / f"2024-02-02/{name}.csv"
+    make.rebuilds(lambda: os.utime(file), set(), compare=False)
+    make.rebuilds(lambda: file.write_bytes(file.read_bytes()), set(), compare=False)
+    make.rebuilds(lambda: file.rename(file.with_name(f"2024-02-02 {name}.csv")), set(), compare=False)
+    make.rebuilds(lambda: file.with_name(f"2024-02-02 {name}.csv").unlink(), set(), compare=False)
+
+
+@faults
+@pytest.mark.parametrize("name", DATASETS)
+def test_a_decision_on_a_drop_builds_what_is_made_from_its_dataset(make, name):
+    newest = make.house.one("select max(drop_id)::text from etl.drops where dataset = %s", name)
+    changes = [f"drops:{name}", *(["reference:city_master"] if name == "city_master" else [])]
+    for verb in ("retract", "approve"):
+        make.rebuilds(lambda verb=verb: make.house.do(verb, newest), make.oracle.rebuilt(*changes))
+
+
+@pytest.mark.parametrize("name", some(list(DATASETS), "attendance"))
+def test_a_file_that_is_no_drop_builds_only_what_says_so(make, name):
+    intake = make.oracle.rebuilt("intake:")
+    make.rebuilds(lambda: make.house.drop(f"not {name}.csv", "x\n"), intake, compare=False)
+    refused = f"2024-02-04/{name}.csv"
+    make.rebuilds(lambda: make.house.drop(refused, "x\n1\n"), intake | {f"raw.{name}"}, code=30)
+    make.rebuilds(lambda: make.house.do("refuse", make.house.one("select max(drop_id)::text from etl.drops")), intake)
+
+
+# --- settings -------------------------------------------------------------------------------------------------------
+
+# A second value of each key; the places where things are matter to no target.
+OTHER = {
+    "as_of": "2024-03-01", "phone_country_code": "44", "phone_digits": "9", "attendance_status": "PRESENT,ABSENT",
+    "encoding": "cp1252", "workers": "2", "chunk_rows": "2", "guard_overlap": "0.1", "guard_growth": "9",
+    "guard_nulls": "0.9", "guard_rejects": "0.9", "guard_codes": "0.9",
+}  # fmt: skip
+KEYS = [name for name, _ in eduflow.get_params() if name not in ("data_dir", "output_dir", "database_dir")]
+
+
+@pytest.mark.parametrize("key", some(KEYS, "phone_digits"))
+def test_a_setting_there_and_back_builds_what_names_it(make, key, monkeypatch):
+    expected = make.oracle.rebuilt(f"option:{key}")
+    make.rebuilds(lambda: monkeypatch.setenv(f"EDUFLOW_{key.upper()}", OTHER[key]), expected)
+    make.rebuilds(lambda: monkeypatch.delenv(f"EDUFLOW_{key.upper()}"), expected)
+
+
+def test_every_option_that_a_target_names_is_a_setting():
+    assert {name.removeprefix("option:") for name in ORACLE.changes("option")} <= set(KEYS)
+
+
+# --- damage ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("target", some(ARTIFACTS, "output/report"))
+def test_a_file_deleted_or_edited_by_hand_is_written_again_alone(make, target):
+    pattern = make.oracle.steps[target].pattern
+    for damage in (Path.unlink, lambda file: file.write_bytes(file.read_bytes() + b"edited")):
+        file = min(make.house.output.glob(pattern))
+        before = artifacts(make.house)
+        make.rebuilds(lambda damage=damage, file=file: damage(file), {target}, compare=False)
+        assert artifacts(make.house) == before
+
+
+def delete_a_row(make: Make, table: str) -> None:
+    """That row alone: a foreign key of another table would take its rows along, or refuse."""
+    make.house.query(f"""
+        set session_replication_role = replica;
+        delete from {table} where ctid = (select min(ctid) from {table})
+    """)
+    assert make.house.do("verify") == 1
+
+
+@pytest.mark.parametrize("table", some(TABLES, "staging.stg_students"))
+def test_a_row_deleted_by_hand_is_found_and_repaired(make, table):
+    make.rebuilds(lambda: delete_a_row(make, table), make.oracle.forgotten(table), compare=False)
+
+
+@pytest.mark.parametrize("target", some(list(ORACLE.steps), "staging.stg_cities"))
+def test_a_forgotten_target_is_built_again_with_what_is_made_from_it(make, target):
+    make.rebuilds(lambda: make.house.do("forget", target), make.oracle.forgotten(target), compare=False)
+
+
+# --- code -----------------------------------------------------------------------------------------------------------
+
+
+def edit(make: Make, path: str, old: str, new: str) -> Callable[[], object]:
+    """Replace a text of a file of the copied project; old "" = at its end."""
+
+    def change() -> None:
+        file = make.project / path
+        text = file.read_text()
+        assert old in text, f"{path} no longer says {old!r}"
+        file.write_text(text.replace(old, new, 1) if old else text + new)
+
+    return change
+
+
+def touched(path: str) -> tuple[str, str, str]:
+    """An edit that changes a recipe, and of a query no row."""
+    return path, "", {".py": "\nEDITED = 1\n", ".sql": "\n-- edited\n", ".css": "\n/* edited */\n"}[Path(path).suffix]
+
+
+RECIPES = [name.removeprefix("recipe:") for name in ORACLE.changes("recipe")]
+FEW = ["pipeline/sql/dim_classes.sql", "pipeline/sql/check_warehouse_orphans.sql"]
+REST = [path for path in RECIPES if path not in FEW]
+BATCHES = [REST[start : start + 8] for start in range(0, len(REST), 8)]
+
+
+@pytest.mark.parametrize("paths", [FEW, *(pytest.param(batch, marks=faults) for batch in BATCHES)], ids=len)
+def test_an_edited_recipe_builds_what_names_it(copied, paths):
+    for path in paths:
+        copied.rebuilds(edit(copied, *touched(path)), copied.oracle.rebuilt(f"recipe:{path}"), compare=False)
+
+
+def test_comments_layout_and_code_that_no_target_names_build_nothing(copied):
+    def comment(path: Path) -> None:
+        path.write_text(
+            "# a comment\n" + path.read_text().replace("\n\n\n", "\n\n\n\n# another one\n") + "\n# the last"
+        )
+
+    recipes = [copied.project / path for path in RECIPES if path.endswith(".py")]
+    assert len(recipes) > 2
+    copied.rebuilds(lambda: [comment(path) for path in (*recipes, contracts_of(copied))], set(), compare=False)
+    unnamed = [f"pipeline/{name}.py" for name in ("__main__", "audit", "analytics", "drops", "step", "contracts")]
+    copied.rebuilds(lambda: [edit(copied, *touched(path))() for path in unnamed], set(), compare=False)
+
+
+def contracts_of(make: Make) -> Path:
+    return make.project / "pipeline/contracts.py"
+
+
+@pytest.mark.parametrize("names", [["attendance"], pytest.param(list(DATASETS), marks=faults)], ids=len)
+def test_a_contract_counts_by_its_value(copied, names):
+    for name in names:
+        of_dataset = re.compile(rf'name="{name}",.*?aliases=\(', re.DOTALL)
+
+        def change(of_dataset: re.Pattern[str] = of_dataset) -> None:
+            text = contracts_of(copied).read_text()
+            assert of_dataset.search(text)
+            contracts_of(copied).write_text(of_dataset.sub(lambda found: found[0] + '"another_name", ', text, count=1))
+
+        copied.rebuilds(change, copied.oracle.rebuilt(f"contract:{name}"), compare=False)
+
+
+@faults
+@pytest.mark.parametrize("schema", derived_schemas())
+def test_other_ddl_makes_a_schema_anew(copied, schema):
+    path = str(derived_schemas()[schema].relative_to(PROJECT))
+    copied.rebuilds(edit(copied, *touched(path)), copied.oracle.rebuilt(f"ddl:{schema}"), compare=False)
+
+
+# (change, file, old, new): other rows come out.
+MEANT = {
+    "rule": ("recipe:pipeline/rules.py", "pipeline/rules.py", '_capped")', '_limited")'),
+    "contract": (
+        *("contract:student_progress", "pipeline/contracts.py"),
+        *('Column("module_id", "code", case="upper")', 'Column("module_id", "code", case="lower")'),
+    ),
+    **{
+        name: (f"recipe:pipeline/sql/{name}.sql", f"pipeline/sql/{name}.sql", old, new)
+        for name, old, new in (
+            ("fact_student_progress", "    score,\n", "    score / 2 as score,\n"),
+            ("fact_enrollments", "    fee_paid,\n", "    fee_paid + 1 as fee_paid,\n"),
+            ("dim_students", "    e.city,\n", "    upper(e.city) as city,\n"),
+            ("dim_courses", "    c.price,\n", "    c.price * 2 as price,\n"),
+        )
+    },
+}
+
+
+@pytest.mark.parametrize("name", some(list(MEANT), "fact_student_progress"))
+def test_code_that_means_something_else_there_and_back_gives_what_a_build_from_nothing_gives(copied, name):
+    change, path, old, new = MEANT[name]
+    before = told(copied.house)
+    copied.rebuilds(edit(copied, path, old, new), copied.oracle.rebuilt(change))
+    assert told(copied.house) != before
+    copied.rebuilds(edit(copied, path, new, old), copied.oracle.rebuilt(change))
+    assert told(copied.house) == before
