@@ -33,6 +33,7 @@ class EmbeddedHouse(House):
             "EDUFLOW_DATABASE_DIR": str(self.directory),
             "EDUFLOW_DATA_DIR": str(data),
             "EDUFLOW_OUTPUT_DIR": str(self.output),
+            "EDUFLOW_LLM": "off",
         }
 
     @contextmanager
@@ -54,7 +55,7 @@ class EmbeddedHouse(House):
 
 def land(house: House, nursery: Nursery, who: str, workers: int, points: int, dice: random.Random) -> Run | None:
     """Start a whole run and strike at a random point of it; None when the run was over before it was hit."""
-    run = nursery.start(house.environment, "run", "--workers", str(workers))
+    run = nursery.start(house.environment, "run", "EduFlow", "--workers", str(workers))
     if not run.wait_for(dice.randint(points // 20, points)):
         return None
     time.sleep(dice.random() * 0.01)
@@ -90,10 +91,10 @@ def judge(house: House, nursery: Nursery, run: Run, expected: dict[str, Any], co
         left = state.left_after(QUIET, cursor, run.pid)
         assert not left, f"still there after {QUIET} s: {left}"
         assert state.torn_drops(cursor) == []
-    for arguments, expected_code in ((["verify"], 0), (["run"], code)):
+    for arguments, expected_code in ((["verify"], 0), (["run", "EduFlow"], code)):
         done = nursery.start(house.environment, *arguments)
         assert done.wait() == expected_code, f"{run.said()}\n{arguments}: {done.said()}"
     assert different(house.outcome(), expected) == [], run.said()
     before = house.builds()
-    assert nursery.start(house.environment, "run").wait() == code
+    assert nursery.start(house.environment, "run", "EduFlow").wait() == code
     assert house.builds() == before

@@ -42,6 +42,7 @@ class House:
             "EDUFLOW_DATABASE": url(cluster, self.name),
             "EDUFLOW_DATA_DIR": str(data),
             "EDUFLOW_OUTPUT_DIR": str(self.output),
+            "EDUFLOW_LLM": "off",
         }
 
     @contextmanager

@@ -40,7 +40,7 @@ def undisturbed(cluster, nursery, folder):
     def runs(workers: int):
         if workers not in found:
             house = House(cluster, folder, folder / "data", "template_eduflow", None)
-            run = nursery.start(house.environment, "run", "--workers", str(workers))
+            run = nursery.start(house.environment, "run", "EduFlow", "--workers", str(workers))
             assert run.wait() == 0, run.said()
             found[workers] = house.outcome(), len(run.points())
             house.close()
