@@ -25,7 +25,7 @@ run: $(ready) ## build everything from data/ (embedded PostgreSQL, or EDUFLOW_DA
 test: $(ready) ## all tests, against a real PostgreSQL
 	@"$(BIN)/python" -m pytest
 
-test-faults: $(ready) ## runs stopped at every point of every step, and killed at random (half an hour)
+test-faults: $(ready) ## the long tests: runs stopped at every point of every step, killed at random, ...
 	@"$(BIN)/python" -m pytest -m faults
 
 plan: $(ready) ## what would run, and why

@@ -1,9 +1,9 @@
 """Number the points at which a run can be stopped, and stop it at one of them.
 
 A point is a call of the database driver (connect, execute, a fetch from a cursor of the server, pieces of a COPY, both
-sides of a commit, rollback) or an operation on a file of the run's folders. Each is met before it is done; a commit
-once more after it. Every point is appended to one file, the trace: the place of its record is its number, whichever
-process of the run met it, and the trace outlives whoever is killed.
+sides of a commit, rollback), an operation on a file of the run's folders, or the begin or end of a step. Each is met
+before it is done; a commit once more after it. Every point is appended to one file, the trace: the place of its record
+is its number, whichever process of the run met it, and the trace outlives whoever is killed.
 """
 
 from __future__ import annotations
