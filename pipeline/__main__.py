@@ -15,10 +15,11 @@ from typing import Any
 
 import psycopg2
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from pipeline.config import PROJECT, ConfigError, Settings, settings
 from pipeline.step import UserError, begin_run, ledger, log, look, note_run, run_id
-from targets.database import DatabaseError, raw_cursor
+from targets.database import DatabaseError, complaint, is_retryable, raw_cursor
 
 GOALS = ("EduFlow", "Warehouse", "Clean", "Ingest")
 LEFT_TO_OTHERS = (10, 25)  # Luigi's exit codes: run by another worker, not run
@@ -30,6 +31,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(arguments.do(arguments, settings()) or 0)
     except (ConfigError, DatabaseError, UserError) as error:
         print(error, file=sys.stderr)
+        return 1
+    except (DBAPIError, psycopg2.Error) as error:
+        if not is_retryable(error):
+            raise
+        print(f"{complaint(error)}. What was committed is kept: run again.", file=sys.stderr)
         return 1
     except BrokenPipeError:  # `| head` has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

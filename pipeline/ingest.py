@@ -61,6 +61,8 @@ class Raw(Step):
             savepoint.rollback()
             if not _as_scanned(file):
                 raise _changed(file) from None
+            if error.reason == "unreadable":  # yet it was read just now: a moment's trouble says nothing of the file
+                raise UserError(f"{error}. Run again.") from None
             drop_id = _record(db, self.dataset, options, arrival, status="refused", reason=str(error))
             _remember(db, file, drop_id)
             log.warning("refused %s", error)

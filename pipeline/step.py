@@ -354,8 +354,8 @@ class Step(luigi.Task):
 
     def run(self) -> None:
         options = settings()
-        prepare(options)
         with _failure_recorded(self.target, options):
+            retrying(lambda: prepare(options))
             while not retrying(lambda: self._made(options)):
                 for step in self.steps():
                     if not step.complete():

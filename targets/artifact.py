@@ -23,17 +23,21 @@ def content_digest(folder: Path, pattern: str) -> str:
 def write_files(folder: Path, pattern: str, files: Mapping[str, Content]) -> str:
     """Write the files (name -> content), remove others that match the pattern; return the content digest."""
     folder.mkdir(parents=True, exist_ok=True)
+    aside = f".writing-{digest(pattern)[:8]}-"
+    # What a killed writer left. No other writer is at work: the caller holds the lock of the target that owns them.
+    for left in folder.glob(str(Path(pattern).parent / f"{aside}*")):
+        left.unlink(missing_ok=True)
     for name, content in files.items():
-        _replace(folder / name, content)
+        _replace(folder / name, content, aside)
     for path in folder.glob(pattern):
         if str(path.relative_to(folder)) not in files:
             path.unlink()
     return content_digest(folder, pattern)
 
 
-def _replace(path: Path, content: Content) -> None:
+def _replace(path: Path, content: Content, prefix: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, aside = tempfile.mkstemp(prefix=".writing-", dir=path.parent)
+    handle, aside = tempfile.mkstemp(prefix=prefix, dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
             content(file) if callable(content) else file.writelines(piece.encode() for piece in content)

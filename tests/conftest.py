@@ -25,6 +25,7 @@ from pipeline.__main__ import main
 from pipeline.contracts import DATASETS
 from pipeline.step import _Process
 from targets.database import Database
+from tests.faults.runs import Nursery
 
 PROJECT = Path(__file__).parent.parent
 NUMBERS = count(1)
@@ -186,6 +187,14 @@ def cluster() -> Iterator[dict[str, str]]:
 
 def url(keywords: dict[str, str], database: str) -> str:
     return f"postgresql+psycopg2://{keywords['user']}@/{database}?host={keywords['host']}&port={keywords['port']}"
+
+
+@pytest.fixture(scope="session")
+def nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
+    """Starts runs without the second that importing everything takes."""
+    nursery = Nursery(tmp_path_factory.mktemp("runs"))
+    yield nursery
+    nursery.close()
 
 
 @pytest.fixture

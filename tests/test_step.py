@@ -174,6 +174,18 @@ def test_verify_finds_and_the_next_run_repairs(house, capsys):
         assert house.do("verify") == 0
 
 
+def test_verify_takes_a_run_that_stopped_between_two_layers_for_no_damage(house, capsys):
+    house.rows("2024-02-01/student_progress.csv", "student_progress", {})
+    house.run()
+    house.rows("2024-02-02/student_progress.csv", "student_progress", {"event_id": "e2"})
+    house.run("Clean")
+    assert house.do("verify") == 0
+    house.run()
+    house.query("delete from warehouse.fact_student_progress where event_id = 'e2'")
+    assert house.do("verify") == 1
+    assert "fact_student_progress has 1 rows, staging.stg_progress 2" in capsys.readouterr().out
+
+
 def test_raw_that_lost_rows_waits_when_the_file_is_gone(house, capsys):
     house.rows("student_progress_2024-02-01.csv", "student_progress", {}, {"event_id": "e2"})
     house.run()

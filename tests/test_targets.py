@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import signal
 import threading
 import time
 from decimal import Decimal
@@ -661,6 +662,25 @@ def test_a_writer_that_fails_leaves_the_old_file_and_nothing_beside_it(tmp_path)
     with pytest.raises(psycopg2.OperationalError):
         write_files(tmp_path, "*.md", {"a.md": half()})
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"a.md": "old"}
+
+
+@pytest.mark.parametrize("pattern, name", [("rejects/*.csv", "rejects/a.csv"), ("report.html", "report.html")])
+def test_the_next_writer_removes_what_a_killed_one_left(tmp_path, pattern, name):
+    def killed(file):
+        file.write(b"half")
+        file.flush()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    writer = os.fork()
+    if not writer:
+        write_files(tmp_path, pattern, {name: killed})
+    assert os.waitpid(writer, 0)[1] == signal.SIGKILL
+    left = {path for path in tmp_path.rglob("*") if path.is_file()}
+    assert len(left) == 1 and tmp_path / name not in left
+    write_files(tmp_path, "other.*", {"other.md": ["somebody else's"]})
+    assert left < set(tmp_path.rglob("*"))
+    write_files(tmp_path, pattern, {name: ["new"]})
+    assert {path for path in tmp_path.rglob("*") if path.is_file()} == {tmp_path / name, tmp_path / "other.md"}
 
 
 def test_a_reader_who_has_the_file_open_keeps_the_old_content_whole(tmp_path):

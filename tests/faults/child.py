@@ -1,0 +1,95 @@
+"""A process that has imported everything and forks one run after another: a new interpreter would cost a second each.
+
+It holds no connection, so its forks share none. `python -m tests.faults.child` answers requests, one line of JSON each,
+with two lines: the pid of the run, and its exit code once it has ended (minus the signal that ended it).
+"""
+
+from __future__ import annotations
+
+import functools
+import gc
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+
+def serve() -> int:
+    _import_everything()
+    parser = _remembered_parsers()
+    print("ready", flush=True)
+    for line in sys.stdin:
+        request = json.loads(line)
+        parser(request["arguments"])
+        pid = os.fork()
+        if not pid:
+            return _run(request)
+        print(pid, flush=True)
+        print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+    return 0
+
+
+def _import_everything() -> None:
+    sys.dont_write_bytecode = True
+    import luigi.retcodes
+    import pyarrow.parquet
+    import sqlalchemy.dialects.postgresql.psycopg2
+
+    import pipeline.page.html  # what the product imports late
+    from pipeline.audit import graph
+    from pipeline.config import PROJECT
+    from targets.parts import source_digest
+
+    assert luigi.retcodes and pyarrow.parquet and sqlalchemy.dialects and pipeline.page.html
+    for recipe in {recipe for step in graph() for recipe in step.recipes()} | {"pipeline/sources.py"}:
+        source_digest(PROJECT / recipe)  # parsing them takes longer than a small step
+    gc.freeze()
+
+
+def _remembered_parsers() -> Callable[[list[str]], None]:
+    """Luigi makes the parser of its command line, with every parameter of every task, nine times: half a small run."""
+    from luigi.cmdline_parser import CmdlineParser
+
+    build = functools.cache(CmdlineParser._build_parser)
+    CmdlineParser._build_parser = staticmethod(build)
+
+    def remember(arguments: list[str]) -> None:
+        if arguments[0] == "run":
+            CmdlineParser(["--module", "pipeline", arguments[1]])
+
+    return remember
+
+
+def _run(request: dict[str, Any]) -> int:
+    """In the fork: a run as from the command line, in a session of its own, its points counted."""
+    from luigi.configuration import get_config
+
+    from pipeline.__main__ import main
+    from pipeline.step import Step
+    from tests.faults import hook
+
+    os.setsid()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # as at a terminal, whatever started the tests
+    log = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    for descriptor, target in ((os.open(os.devnull, os.O_RDONLY), 0), (log, 1), (log, 2)):
+        os.dup2(descriptor, target)
+    os.environ.update(request["environment"])
+    get_config().set("worker", "wait_interval", "0.05")  # how soon Luigi notices that a child is dead
+    folders = [request["environment"][f"EDUFLOW_{name}_DIR"] for name in ("DATA", "OUTPUT")]
+    hook.install(Path(request["trace"]), folders, request["at"], request["how"])
+    run = Step.run
+
+    def marked(step: Step) -> None:
+        hook.point("begin", step.target)
+        run(step)
+        hook.point("end", step.target)
+
+    Step.run = marked  # type: ignore[method-assign]
+    return main(request["arguments"])
+
+
+if __name__ == "__main__":
+    sys.exit(serve())
