@@ -42,6 +42,7 @@ NULL_WORDS = frozenset({"", "null", "none", "nan", "n/a", "na", "-"})
 HARD_RULES = frozenset({"student_id", "key"})  # their codes reject the row, as those of a required column do
 EARLIEST = dt.date(1950, 1, 1)
 FUZZY_ABOVE = 80
+KEPT_ANSWERS, KEPT_LETTERS = 30_000, 30  # per column: at most 10 MB
 LONGEST_CODE = 200  # characters of an id or code: what is longer is damage, and a database can't index 2,700 bytes
 
 # What strip() strips, and the invisible characters that spreadsheets and web pages leave at the ends of a cell.
@@ -123,6 +124,8 @@ class Context:
     phone_country_code: str = "91"
     phone_digits: int = 10
     attendance_status: frozenset[str] = frozenset({"PRESENT", "ABSENT", "LATE", "EXCUSED"})
+    # What the rules said of a text: the next chunk asks again of most.
+    _answers: dict[Column, dict[str | None, Answer]] = field(default_factory=dict, compare=False, repr=False)
 
 
 class Cell(NamedTuple):
@@ -130,6 +133,9 @@ class Cell(NamedTuple):
 
     value: Any
     code: str = ""
+
+
+Answer = tuple[Cell, bool]  # the cell, and whether it differs from the text
 
 
 class Cleaned(NamedTuple):
@@ -145,7 +151,7 @@ class Cleaned(NamedTuple):
 def student_id(text: str, column: Column, context: Context) -> Cell:
     """stu-002 -> STU002, s-0871 -> S0871, 7 and 7.0 -> STU007; letters then digits, ASCII, or the row is rejected."""
     text = _whole(text)
-    if any(not char.isascii() and (char.isalnum() or unicodedata.category(char)[0] == "M") for char in text):
+    if not text.isascii() and any(map(_is_foreign, text)):
         return _invalid(column)
     if "." in text and re.fullmatch(r"[0-9]+\.[0-9]+", text):  # 7.5 is no id, and not student 75
         return _invalid(column)
@@ -370,6 +376,11 @@ _WHOLE = re.compile(r"([0-9]+)\.0+")
 _SCIENTIFIC = re.compile(r"\d[eE][+-]?\d")  # 9.87654E+09: a spreadsheet has lost the digits
 
 
+def _is_foreign(char: str) -> bool:
+    """A letter, digit or accent that is not ASCII."""
+    return not char.isascii() and (char.isalnum() or unicodedata.category(char)[0] == "M")
+
+
 def _squeezed(text: str) -> str:
     return " ".join(text.split()).strip(_BLANKS)
 
@@ -465,8 +476,13 @@ def _decimal(text: str) -> Decimal | None:
 
 def _rounded(value: Decimal, scale: int) -> Decimal:
     """Half away from zero, exactly: 1.005 -> 1.01."""
-    exact = Precision(prec=len(value.as_tuple().digits) + abs(value.adjusted()) + scale + 2, rounding=ROUND_HALF_UP)
+    exact = _precision(len(value.as_tuple().digits) + abs(value.adjusted()) + scale + 2)
     return value.quantize(Decimal(1).scaleb(-scale), context=exact)
+
+
+@cache  # texts are shorter than a thousand, so are the numbers of digits
+def _precision(digits: int) -> Precision:
+    return Precision(prec=digits, rounding=ROUND_HALF_UP)
 
 
 def _date(text: str, latest: dt.date) -> dt.date | None:
@@ -521,10 +537,12 @@ def _offset(zone: str | None) -> dt.timedelta:
 
 # --- a column: the rule over its texts ------------------------------------------------------------------------------
 
-_ISO_DAY = (  # every real day from 1950 on but 29 February
-    r"(?:19[5-9][0-9]|20[0-9]{2})-(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])"
+_ISO_DAY = (  # every real day from 1950 to 2099
+    r"(?:(?:19[5-9][0-9]|20[0-9]{2})-(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])"
     r"|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31)"
+    r"|(?:19(?:5[26]|[68][048]|[79][26])|20(?:[02468][048]|[13579][26]))-02-29)"
 )
+_TIME = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,6})?"
 _ZONE = "(?:Z|[+-](?:0[0-9]|1[0-4]):[0-5][0-9])?"
 _KEYS = {"": "[!-~]{0,99}[0-9]", "upper": "[!-`{-~]{0,99}[0-9]", "lower": r"[!-@\[-~]{0,99}[0-9]"}
 _PLAIN_EMAIL = r"[a-z0-9_+-]{1,40}(?:\.[a-z0-9_+-]{1,20}){0,4}@(?:[a-z0-9]{1,20}\.){1,3}[a-z]{2,9}"
@@ -537,7 +555,7 @@ CANONICAL: dict[str, Callable[[Column, Context], str | None]] = {
     "email": lambda column, context: _PLAIN_EMAIL,
     "phone": lambda column, context: rf"\+{context.phone_country_code}-[0-9]{{{context.phone_digits}}}",
     "date": lambda column, context: _ISO_DAY,
-    "timestamp": lambda column, context: _ISO_DAY + "[T ](?:[01][0-9]|2[0-3])" + ":[0-5][0-9]" * 2 + _ZONE,
+    "timestamp": lambda column, context: f"{_ISO_DAY}[T ]{_TIME}{_ZONE}",
     "number": lambda column, context: rf"[0-9]{{1,{14 - column.scale}}}" + _fraction(column.scale),
     "percent": lambda column, context: r"(?:100(?:\.0{1,2})?|[0-9]{1,2}(?:\.[0-9]{1,2})?)",
     "text": lambda column, context: "(?s:[!-~]|[!-~].*[!-~])",
@@ -565,7 +583,7 @@ class _Part:
 
 def _clean_column(texts: pa.Array, column: Column, context: Context) -> _Part:
     """The rule over a column: over its distinct values when its first rows repeat themselves."""
-    head = texts.slice(0, 500)
+    head = texts.slice(0, 2000)
     if len(texts) < 1000 or pc.count_distinct(head, mode="all").as_py() * 2 > len(head):
         return _clean_texts(texts, column, context)
     encoded = texts.dictionary_encode(null_encoding="encode")
@@ -581,18 +599,34 @@ def _clean_texts(texts: pa.Array, column: Column, context: Context) -> _Part:
     raws = texts.filter(dirty).to_pylist()
     places = {raw: place for place, raw in enumerate(dict.fromkeys(raws))}
     which = np.fromiter(map(places.__getitem__, raws), np.int64, len(raws))
-    cells = [judge(raw, column, context) for raw in places]
+    cells, differ = _answers(places, column, context)
     codes = ["", *dict.fromkeys(cell.code for cell in cells if cell.code)]
     code, changed, rows = np.zeros(len(texts), np.uint8), np.zeros(len(texts), bool), np.flatnonzero(dirty)
     if column.rule == "timestamp":  # any other way of naming an instant says it in UTC now
-        changed |= ~_array_mask(pc.match_substring_regex(texts, "[0-9]T[^ ]*Z\\z"))
+        changed |= ~_array_mask(pc.ends_with(texts, "Z")) | _array_mask(pc.match_substring(texts, " "))
     code[rows] = np.array([codes.index(cell.code) for cell in cells], np.uint8)[which]
-    changed[rows] = np.array([differs(raw, cell, column) for raw, cell in zip(places, cells, strict=True)], bool)[which]
+    changed[rows] = np.array(differ, bool)[which]
     for place, array in enumerate(arrays):
         values = [cell.value[place] if column.rule == "name" else cell.value for cell in cells]
         arrays[place] = pc.replace_with_mask(array, dirty, pa.array(values, array.type).take(pa.array(which)))
     hard = frozenset(codes) if _is_hard(column) else frozenset()
     return _Part(column.name, column.rule, arrays, code, changed, codes, hard)
+
+
+def _answers(texts: Iterable[str | None], column: Column, context: Context) -> tuple[list[Cell], list[bool]]:
+    """What the rule says of each text, and whether that differs from the text."""
+    known = context._answers.setdefault(column, {})
+    cells, differ = [], []
+    for text in texts:
+        answer = known.get(text)
+        if answer is None:
+            cell = judge(text, column, context)
+            answer = cell, differs(text, cell, column)
+            if len(known) < KEPT_ANSWERS and len(text or "") <= KEPT_LETTERS:
+                known[text] = answer
+        cells.append(answer[0])
+        differ.append(answer[1])
+    return cells, differ
 
 
 def _canonical(texts: pa.Array, column: Column, context: Context) -> list[pa.Array]:
@@ -602,8 +636,8 @@ def _canonical(texts: pa.Array, column: Column, context: Context) -> list[pa.Arr
     if shape is None:
         return [pa.nulls(len(texts), kind) for kind in kinds]
     values = _where(pc.match_substring_regex(texts, rf"\A(?:{shape})\z"), texts)
-    if column.rule == "timestamp":  # naive = UTC
-        values = pc.if_else(pc.match_substring_regex(values, ":[0-9]{2}:[0-9]{2}\\z"), _suffixed(values, "Z"), values)
+    if column.rule == "timestamp":
+        values = _zoned(values)
     values = values.cast(kinds[0])
     if column.rule in ("date", "timestamp"):
         if context.drop_date < dt.date.max:  # else no date lies after it, and there is no day after
@@ -614,6 +648,14 @@ def _canonical(texts: pa.Array, column: Column, context: Context) -> list[pa.Arr
         return [values]
     first, rest = (pc.replace_substring_regex(values, cut, "") for cut in (" .*", "^[^ ]* ?"))
     return [values, first, _where(pc.not_equal(rest, ""), rest)]
+
+
+def _zoned(instants: pa.Array) -> pa.Array:
+    """Canonical timestamps, each with a zone: naive = UTC. Most end with Z, and a regular expression costs."""
+    other = pc.fill_null(pc.invert(pc.ends_with(instants, "Z")), False)
+    texts = instants.filter(other)
+    naive = pc.invert(pc.match_substring_regex(texts, "[+-][0-9:]{5}\\z"))
+    return pc.replace_with_mask(instants, other, pc.if_else(naive, _suffixed(texts, "Z"), texts))
 
 
 def _suffixed(texts: pa.Array, suffix: str) -> pa.Array:

@@ -415,15 +415,16 @@ class _Csv(_Text):
         """Columns in the contract's order, blank lines left out, records of wrong width put in their places."""
         columns = [good.column(self.fields.index(name)) for name in self.dataset.column_names]
         table = _table(self.dataset, starts[~is_bad], columns, self._extra_json(good), None)
-        if pc.any(pc.equal(columns[0], "")).as_py():
+        empty = _all_empty(columns)
+        if empty.any():  # ",,," is a record, a blank line is none
             lead = np.frombuffer(block, np.uint8)[_line_starts(block)[starts[~is_bad] - line]]
-            table = table.filter(pa.array((lead != 10) & (lead != 13)))
+            table = table.filter(pa.array(~empty | (lead != 10) & (lead != 13)))
         kept = [(start, row.text) for start, row in zip(starts[is_bad], bad, strict=True) if row.text.strip(" \t")]
         if not kept:
             return table
         lines, records = zip(*kept, strict=True)
         nothing = [pa.nulls(len(lines), pa.string())] * len(columns)
-        return pa.concat_tables([table, _table(self.dataset, lines, nothing, None, list(records))]).sort_by("_line")
+        return _merged(table, _table(self.dataset, lines, nothing, None, list(records)))
 
     def _extra_json(self, good: pa.Table) -> pa.Array | None:
         encode = json.JSONEncoder(ensure_ascii=False).encode
@@ -802,6 +803,28 @@ def _newlines_inside(table: pa.Table) -> np.ndarray:
             if pattern.encode() in text:  # most columns hold none, and counting costs 30 ns a value
                 total += sign * pc.count_substring(column, pattern).to_numpy()
     return total
+
+
+def _all_empty(columns: Sequence[pa.ChunkedArray]) -> np.ndarray:
+    """Which rows hold nothing at all; columns after the first few are not looked at in most blocks."""
+    empty = np.ones(len(columns[0]), bool)
+    for column in columns:
+        if not empty.any():
+            break
+        empty &= pc.equal(column, "").to_numpy()
+    return empty
+
+
+def _merged(table: pa.Table, few: pa.Table) -> pa.Table:
+    """Both tables' rows by `_line`; cut and joined, which copies whole runs of `table` and not row by row."""
+    cuts = np.searchsorted(table["_line"].to_numpy(), few["_line"].to_numpy())
+    starts = np.flatnonzero(np.diff(cuts, prepend=-1))  # rows of `few` that stand at one place stay together
+    pieces, done = [], 0
+    for start, end in zip(starts, [*starts[1:], len(few)], strict=True):
+        cut = cuts[start]
+        pieces += [table.slice(done, cut - done), few.slice(start, end - start)]
+        done = cut
+    return pa.concat_tables([*pieces, table.slice(done)]).combine_chunks()
 
 
 def _line_starts(block: bytes) -> np.ndarray:

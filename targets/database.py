@@ -313,7 +313,7 @@ def _encode(table: pa.Table) -> pa.Buffer:
     kinds = [pa.timestamp("us") if naive else field.type for field, naive in zip(table.schema, zoned, strict=True)]
     table = table.cast(pa.schema(list(zip(table.column_names, kinds, strict=True))))
     # Strings are always quoted, so that COPY takes an unquoted nothing for NULL and "" for the empty text.
-    options = pa.csv.WriteOptions(include_header=False, quoting_style="needed")
+    options = pa.csv.WriteOptions(include_header=False, quoting_style="needed", batch_size=10_000)
     pa.csv.write_csv(table, sink, options)
     return sink.getvalue()
 
