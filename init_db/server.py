@@ -54,6 +54,7 @@ log_min_error_statement = panic
 
 # directory -> lease, keywords, the server if we started it
 _held: dict[Path, tuple[int, dict[str, str], subprocess.Popen[Any] | None]] = {}
+_log_seen: dict[Path, int] = {}  # directory -> bytes its log had when we came
 
 
 class ServerError(RuntimeError):
@@ -79,6 +80,8 @@ def start(directory: Path) -> dict[str, str]:
         lock = _locked(_beside(directory, ".lock"), fcntl.LOCK_EX)  # between threads, too: each has its own open file
         if directory not in _held:
             lease = _locked(_beside(directory, ".lease"), fcntl.LOCK_SH)
+            log = _beside(directory, ".log")
+            _log_seen[directory] = log.stat().st_size if log.exists() else 0
             keywords, server = _find(directory), None
             if not keywords:
                 keywords, server = _bring_up(directory, lock)
@@ -92,6 +95,15 @@ def start(directory: Path) -> dict[str, str]:
     finally:
         for file in {lock, lease} - {-1}:
             os.close(file)
+
+
+def last_words(directory: Path) -> str:
+    """What the server's log says went wrong since this process uses it; "" if nothing."""
+    directory = directory.resolve()
+    try:
+        return _complaint(_read(_beside(directory, ".log"), _log_seen[directory]), otherwise="")
+    except (OSError, KeyError):
+        return ""
 
 
 def _buffers() -> int:
@@ -373,8 +385,8 @@ def _read(log: Path, begin: int) -> str:
         return file.read().decode(errors="replace")
 
 
-def _complaint(written: str) -> str:
-    """The sentence in the log that says what went wrong."""
-    lines = written.strip().splitlines() or ["it said nothing"]
+def _complaint(written: str, otherwise: str = "it said nothing") -> str:
+    """The sentence in the log that says what went wrong; not that the server turned somebody away therefore."""
+    lines = [line for line in written.strip().splitlines() if "the database system is" not in line]
     telling = [line for line in lines if "FATAL" in line or "PANIC" in line or "error:" in line]
-    return (telling or lines)[-1]
+    return [otherwise, *(lines if otherwise else ()), *telling][-1]

@@ -210,8 +210,9 @@ def _finish(options: Settings, code: int, seconds: float) -> None:
         print(f"  {layer:10} {', '.join(of_layer)}")
     ending = "All good" if code == 0 else f"Not all is well (exit code {code})"
     made = {"Summary": "run_summary.md", "Report": "report.html"}
-    where = [f"{what}: {_near(options.output_dir) / name}" for what, name in made.items()]
-    print(f"\n{ending}: {len(built)} targets built in {seconds:.1f} s. {'. '.join(where)}")
+    there = {what: options.output_dir / name for what, name in made.items() if (options.output_dir / name).is_file()}
+    where = ". ".join(f"{what}: {_near(file)}" for what, file in there.items())
+    print(f"\n{ending}: {len(built)} targets built in {seconds:.1f} s. {where}".rstrip())
 
 
 def _near(path: Path) -> Path:

@@ -27,15 +27,17 @@ from decimal import ROUND_HALF_UP, Decimal
 from decimal import Context as Precision
 from functools import cache
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from rapidfuzz import fuzz, process
 
 from pipeline.contracts import Column, Dataset
+
+if TYPE_CHECKING:  # 0.25 s, which a run that cleans nothing need not wait for
+    import pandas as pd
 
 FREE_TEXT = frozenset({"text", "name"})  # where a NULL word is a word: the surname Null
 NULL_WORDS = frozenset({"", "null", "none", "nan", "n/a", "na", "-"})
@@ -686,11 +688,11 @@ def _arrow_type(kind: str) -> pa.DataType:
 def differs(raw: str | None, cell: Cell, column: Column) -> bool:
     """Whether the value says something else than the text: 50,000 does, 50000 for 50000.00 does not."""
     value = cell.value[0] if column.rule == "name" else cell.value
-    blank = _known(raw, column.rule) is None
-    if value is None or raw is None or (blank and column.rule == "aliases"):
-        return not (blank and value in (None, "{}"))
+    if value is None or raw is None:
+        return not (value in (None, "{}") and _known(raw, column.rule) is None)
     if column.rule == "aliases":
-        return bool(value != _array(raw.split(",")))
+        blank = _known(raw, column.rule) is None
+        return value != "{}" if blank else value != _array(raw.split(","))
     match value:
         case bool():
             return raw.lower() != str(value).lower()
@@ -713,6 +715,8 @@ def clean(frame: pd.DataFrame, dataset: Dataset, context: Context) -> Cleaned:
     rows     `_line`, the dataset's staged columns, `flags` and `reasons` (NULL = accepted) as text[] literals
     stats    column, rule, changed, flagged, rejected: how many rows
     """
+    import pandas as pd
+
     texts = {name: _texts(frame, name) for name in dataset.column_names}
     repairs = _repair(_texts(frame, "_record"), dataset, context)
     for name in dataset.column_names:
@@ -805,6 +809,8 @@ def _labels(parts: Sequence[_Part], size: int) -> tuple[pa.Array, pa.Array]:
 
 
 def _stats(parts: Sequence[_Part]) -> pd.DataFrame:
+    import pandas as pd
+
     rows = []
     for part in parts:
         hard = np.array([code in part.hard for code in part.codes])[part.code] & (part.code > 0)

@@ -10,10 +10,9 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import luigi
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from luigi.util import requires
@@ -31,6 +30,9 @@ from targets import parts as digests
 from targets.database import Spool, copy_in, copy_out
 from targets.parts import Parts
 from targets.table import Difference, apply_difference, columns_of, count_rows, is_empty, without_indexes
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 PROVENANCE = ("_drop_id", "_line")
 
@@ -105,6 +107,8 @@ def contexts(db: Connection, dataset: Dataset, options: Settings, drops: list[Dr
 
 def read_raw(db: Connection, dataset: Dataset, drop_id: int, chunk_rows: int) -> Iterator[pd.DataFrame]:
     """The records of a drop in chunks: `_line`, the contract's columns and `_record`, as text. In no certain order."""
+    import pandas as pd
+
     names = [*dataset.column_names, "_record"]
     types = {"_line": pa.int64(), **dict.fromkeys(names, pa.string())}
     query = f"select {', '.join(types)} from raw.{dataset.name} where _drop_id = %(drop)s"

@@ -35,6 +35,7 @@ from pipeline.config import PROJECT, ConfigError, Settings, settings
 from pipeline.contracts import Dataset
 from pipeline.drops import Drop, Known, Scan
 from targets import parts as digests
+from targets.artifact import ArtifactError
 from targets.database import BULK, Database, DatabaseError, complaint, lock, retrying
 from targets.parts import Parts
 from targets.record import Record, read_records, write_record
@@ -56,12 +57,12 @@ class _NoTraceback(logging.Filter):
 
     # What complete() raised comes as text.
     raised = re.compile(
-        r"(Will not run [^\n]*)\nTraceback .*\n\w+[.\w]*\.(?:User|Step|Config|Database)Error: (.*)", re.S
+        r"(Will not run [^\n]*)\nTraceback .*\n\w+[.\w]*\.(?:User|Step|Config|Database|Artifact)Error: (.*)", re.S
     )
 
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None
-        if isinstance(error, UserError | DatabaseError | ConfigError):
+        if isinstance(error, UserError | DatabaseError | ConfigError | ArtifactError):
             record.exc_info, record.msg, record.args = None, str(error), ()
         elif not record.args and (found := self.raised.fullmatch(str(record.msg))):
             record.msg = "\n".join(found.groups()).rstrip()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
@@ -12,6 +13,10 @@ from targets.parts import digest, file_digest
 
 # Pieces of text, or a function that writes the bytes itself.
 Content = Iterable[str] | Callable[[BinaryIO], None]
+
+
+class ArtifactError(RuntimeError):
+    """A file could not be written: names it, and says why and what to do."""
 
 
 def content_digest(folder: Path, pattern: str) -> str:
@@ -22,17 +27,32 @@ def content_digest(folder: Path, pattern: str) -> str:
 
 def write_files(folder: Path, pattern: str, files: Mapping[str, Content]) -> str:
     """Write the files (name -> content), remove others that match the pattern; return the content digest."""
-    folder.mkdir(parents=True, exist_ok=True)
     aside = f".writing-{digest(pattern)[:8]}-"
     # What a killed writer left. No other writer is at work: the caller holds the lock of the target that owns them.
     for left in folder.glob(str(Path(pattern).parent / f"{aside}*")):
-        left.unlink(missing_ok=True)
+        with _writing(left):
+            left.unlink(missing_ok=True)
     for name, content in files.items():
-        _replace(folder / name, content, aside)
+        with _writing(folder / name):
+            _replace(folder / name, content, aside)
     for path in folder.glob(pattern):
         if str(path.relative_to(folder)) not in files:
-            path.unlink()
+            with _writing(path):
+                path.unlink()
     return content_digest(folder, pattern)
+
+
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """A full disk, a folder that may not be written to: a person's to mend, so no traceback."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or "the disk may be full"
+        raise ArtifactError(
+            f"{path} could not be written: {reason}. The file that was there is as it was. Make room, or the folder "
+            "writable, or set EDUFLOW_OUTPUT_DIR to another one, and run again."
+        ) from error
 
 
 def _replace(path: Path, content: Content, prefix: str) -> None:

@@ -122,7 +122,14 @@ class Database:
             )
         except (psycopg2.OperationalError, psycopg2.ProgrammingError) as error:  # also: an option libpq does not know
             reason = str(error).strip().splitlines()[0]
-            raise DatabaseError(f"Can't use the database {self}: {reason}. Check EDUFLOW_DATABASE (or .env).") from None
+            raise DatabaseError(f"Can't use the database {self}: {reason}. {self._remedy()}") from None
+
+    def _remedy(self) -> str:
+        if self._url:
+            return "Check EDUFLOW_DATABASE (or .env)."
+        said = server.last_words(self._directory)
+        cause = f"Its log says: {said}. " if said else f"See {self._directory}.log. "
+        return f"{cause}Mend that and run again, or {server.ELSEWHERE}."
 
     def engine(self) -> Engine:
         return _engine(self._url, self._directory)
@@ -200,7 +207,8 @@ def complaint(error: BaseException) -> str:
         said = f"{said}: {diag.message_primary}"
     place = {"table": diag.table_name, "column": diag.column_name, "constraint": diag.constraint_name}
     where = ", ".join(f"{kind} {name}" for kind, name in place.items() if name)
-    return f"{said} (SQLSTATE {code}{', ' + where if where else ''})"
+    remedy = "; make room where the database keeps its files, and run again" if code == "53100" else ""
+    return f"{said} (SQLSTATE {code}{', ' + where if where else ''}){remedy}"
 
 
 def ahead(items: Iterable[T], depth: int = 2) -> Iterator[T]:
