@@ -161,6 +161,7 @@ def _lacks_data_folder(options: Settings) -> bool:
 
 def _set_scheduler(url: str | None) -> None:
     from luigi.configuration import get_config
+    from luigi.interface import core
 
     if url and not url.startswith(("http://", "https://")):
         raise UserError("--scheduler takes the URL of a luigid, like http://127.0.0.1:8082")
@@ -168,6 +169,10 @@ def _set_scheduler(url: str | None) -> None:
     get_config().set("core", "local_scheduler", "false" if url else "true")
     if url:
         get_config().set("core", "scheduler_url", url)
+        # A luigid that is gone is given up in 10 s, not in 60; what is logged of each try holds the URL.
+        for key, value in {"rpc_retry_wait": "5", "rpc_log_retries": "false"}.items():
+            get_config().set("core", key, value)
+            core.ignore_unconsumed.add(key)  # Luigi reads it elsewhere, and would warn
 
 
 def _show_progress() -> None:
@@ -200,7 +205,7 @@ def _finish(options: Settings, code: int, seconds: float) -> None:
         return
     for path, why in state.scan.unmatched:
         print(f"no drop: {path!r}: {why}")
-    if missing := datasets_without_a_file(state.drops):
+    if missing := [name for name in datasets_without_a_file(state.drops) if not state.scan.of(name)]:
         print(f"no file yet for: {', '.join(missing)}")
     print("\nBalance per drop: read = current + superseded + duplicate + rejected")
     print_table(drops, [name for name in ACCOUNT if name not in ("path", "open_rejects")])

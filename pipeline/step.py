@@ -26,6 +26,7 @@ from typing import ClassVar
 
 import luigi
 import psycopg2
+from luigi.rpc import RPCError
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
@@ -52,6 +53,12 @@ class StepError(UserError):
     """A target could not be made: names it and what the database objects to, never a value."""
 
 
+NO_SCHEDULER = (
+    "The central scheduler does not answer; what is built stays built. "
+    "Start it (make ui) and run again, or run without one: python -m pipeline run"
+)
+
+
 class _NoTraceback(logging.Filter):
     """Luigi logs every failure with its traceback; for a person's mistake the message alone helps."""
 
@@ -62,8 +69,12 @@ class _NoTraceback(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None
+        if error is None:  # Luigi asks for tracebacks where there are none: "NoneType: None"
+            record.exc_info = None
         if isinstance(error, UserError | DatabaseError | ConfigError | ArtifactError):
             record.exc_info, record.msg, record.args = None, str(error), ()
+        elif isinstance(error, RPCError):
+            record.exc_info, record.msg, record.args = None, NO_SCHEDULER, ()
         elif not record.args and (found := self.raised.fullmatch(str(record.msg))):
             record.msg = "\n".join(found.groups()).rstrip()
         return True

@@ -13,6 +13,7 @@ import queue
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,18 +21,24 @@ from typing import Any, TypeVar
 import psycopg2
 import pyarrow as pa
 import pyarrow.csv
-from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, make_url, text
+from sqlalchemy import URL, Connection, Engine, create_engine, exc, make_url, text
 from sqlalchemy.pool import NullPool
 
 from init_db import migrate, server
+from targets import lifeline
 
 T = TypeVar("T")
 
 # A dead client is noticed in half a second, not when its query ends; a hung one loses its transaction, so its locks.
-# Servers on systems that can't watch a socket refuse the first setting: then it stays off.
+# Nor does a line that went dead hold our locks for two hours, as it would by the system's own settings of TCP.
+# Servers on systems that can't watch a socket refuse the last setting: then it stays off.
 SESSION = """
 set timezone = 'UTC';
 set datestyle = 'ISO';
+set tcp_keepalives_idle = 10;
+set tcp_keepalives_interval = 5;
+set tcp_keepalives_count = 3;
+set tcp_user_timeout = 30000;
 set idle_in_transaction_session_timeout = '15min';
 do $$ begin
     perform set_config('client_connection_check_interval', '500ms', false);
@@ -49,6 +56,8 @@ set local default_statistics_target = 10;
 set local seq_page_cost = 0.1;
 set local random_page_cost = 0.1
 """
+TIMEOUT = 10  # seconds for a connection
+SILENCE = 30.0  # seconds in which a server that did not answer is not asked again: a run has fifty steps
 RETRIED = {"40001", "40P01", "57P01"}  # serialization failure, deadlock, the server was stopped
 
 
@@ -108,21 +117,25 @@ class Database:
 
     def connect(self) -> Any:
         """A new psycopg2 connection; DatabaseError in 10 s when there is no server."""
+        when, said = _silent.get(self._url, (-SILENCE, ""))
+        if time.monotonic() - when < SILENCE:
+            raise DatabaseError(said)
+        keywords = self.keywords()
         try:
-            return psycopg2.connect(
-                **{
-                    "connect_timeout": 10,
-                    "application_name": "eduflow",
-                    "keepalives_idle": 10,
-                    "keepalives_interval": 5,
-                    "keepalives_count": 3,
-                    "tcp_user_timeout": 30_000,
-                    **self.keywords(),
-                }
-            )
+            return _connected(keywords)
         except (psycopg2.OperationalError, psycopg2.ProgrammingError) as error:  # also: an option libpq does not know
             reason = str(error).strip().splitlines()[0]
-            raise DatabaseError(f"Can't use the database {self}: {reason}. {self._remedy()}") from None
+            message = f"Can't use the database {self}: {reason}. {self._remedy()}"
+            if "timeout expired" in reason:
+                _silent[self._url] = time.monotonic(), message
+            raise DatabaseError(message) from None
+
+    def watch(self, connection: Any) -> None:
+        """End the statements of a connection over TCP when its server no longer answers."""
+        host = connection.info.host
+        if self._url and host and not host.startswith("/"):
+            keywords = self.keywords()
+            lifeline.watch(connection, lambda seconds: _connected({**keywords, "connect_timeout": seconds}))
 
     def _remedy(self) -> str:
         if self._url:
@@ -145,20 +158,36 @@ class Database:
             migrate(db)
 
 
+_silent: dict[str, tuple[float, str]] = {}  # URL -> when its server did not answer, and the error that said so
+
+
+def _connected(keywords: dict[str, Any]) -> Any:
+    own = {
+        "connect_timeout": TIMEOUT,
+        "application_name": "eduflow",
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 30_000,
+    }
+    return psycopg2.connect(**{**own, **keywords})
+
+
 @functools.lru_cache(maxsize=8)
 def _engine(url: str, directory: Path) -> Engine:
     """One engine per database: it holds no connection, so forks may share it, and is not free to make."""
-    connect = Database(url, directory).connect
+    database = Database(url, directory)
+
+    def connect() -> Any:
+        connection = database.connect()
+        database.watch(connection)
+        with connection.cursor() as cursor:
+            cursor.execute(SESSION)
+        connection.commit()
+        return connection
+
     # hide_parameters: an error must not carry the values of the row that failed
-    engine = create_engine("postgresql+psycopg2://", creator=connect, poolclass=NullPool, hide_parameters=True)
-    event.listen(engine, "connect", _set_session)
-    return engine
-
-
-def _set_session(connection: Any, _record: Any) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(SESSION)
-    connection.commit()
+    return create_engine("postgresql+psycopg2://", creator=connect, poolclass=NullPool, hide_parameters=True)
 
 
 def lock_key(target: str) -> int:
