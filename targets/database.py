@@ -49,6 +49,7 @@ set local default_statistics_target = 10;
 set local seq_page_cost = 0.1;
 set local random_page_cost = 0.1
 """
+MAX_CHUNK = 64_000_000  # bytes of a chunk of rows read: a hundred thousand of a few megabytes each are too many
 RETRIED = {"40001", "40P01", "57P01"}  # serialization failure, deadlock, the server was stopped
 
 
@@ -346,7 +347,7 @@ class Spool:
 def copy_out(
     db: Connection, query: str, parameters: dict[str, Any], types: dict[str, pa.DataType], chunk_rows: int
 ) -> Iterator[pa.Table]:
-    """The rows of a query by COPY, as Arrow tables of the given column types and up to `chunk_rows` rows."""
+    """The rows of a query by COPY, as Arrow tables of the given column types and up to `chunk_rows` rows, or 64 MB."""
 
     def produce(put: Callable[[pa.Table], None]) -> None:
         sink = _Sink(chunk_rows, lambda rows: put(_decode(rows, types)))
@@ -362,18 +363,20 @@ class _Sink:
 
     def __init__(self, chunk_rows: int, full: Callable[[bytes], None]) -> None:
         self._rows: list[bytes] = []
-        self._chunk_rows, self._full = chunk_rows, full
+        self._chunk_rows, self._full, self._size = chunk_rows, full, 0
 
     def write(self, row: bytes) -> None:
         rows = self._rows
         rows.append(row)
-        if len(rows) >= self._chunk_rows:
+        self._size += len(row)
+        if len(rows) >= self._chunk_rows or self._size >= MAX_CHUNK:
             self.flush()
 
     def flush(self) -> None:
         if self._rows:
             rows = b"".join(self._rows)
             self._rows.clear()
+            self._size = 0
             self._full(rows)
 
 
