@@ -23,7 +23,7 @@ MOST_LINES = 60
 
 # Modules of `pipeline` (and of its packages) from the bottom up: each may import those before it, and nothing after it.
 ORDER = [
-    "contracts", "rules", "sources", "config", "guard", "drops", "step", "checks", "ingest", "staging",
+    "contracts", "rules", "workbooks", "sources", "config", "guard", "drops", "step", "checks", "ingest", "staging",
     "warehouse", "enrich", "marts", "page", "page.markup", "page.charts", "page.html", "page.figures", "reports",
     "audit", "dictionary", "dictionary.drawing", "dictionary.lineage", "dictionary.catalogue", "dictionary.pages",
     "analytics", "__init__", "__main__",
@@ -96,7 +96,7 @@ def test_agents_know_neither_luigi_nor_a_database():
     assert {named(path) for path in source_files("agents") if tops(path) & {"luigi", "sqlalchemy", "psycopg2"}} == set()
 
 
-@pytest.mark.parametrize("module", ["contracts", "rules", "sources"])
+@pytest.mark.parametrize("module", ["contracts", "rules", "sources", "workbooks"])
 def test_contracts_rules_and_sources_are_pure(module):
     """No Luigi, no database, no configuration, no clock: batch and stream can call the same rule."""
     path = PROJECT / "pipeline" / f"{module}.py"
