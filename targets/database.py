@@ -197,7 +197,7 @@ def complaint(error: BaseException) -> str:
     if diag is None or code is None:
         return f"{type(cause).__name__}: the connection to the database broke"
     said = type(cause).__name__
-    if not code.startswith(("22", "23")):  # data exceptions and constraint violations quote values
+    if not code.startswith(("22", "23", "38", "39", "44", "P0")):  # bad data, broken constraints, triggers quote values
         said = f"{said}: {diag.message_primary}"
     place = {"table": diag.table_name, "column": diag.column_name, "constraint": diag.constraint_name}
     where = ", ".join(f"{kind} {name}" for kind, name in place.items() if name)
