@@ -84,6 +84,9 @@ class Source:
         self.extra: tuple[str, ...] = ()
         self.delimiter, self.encoding, self.rows = "", "utf-8", 0
         self._sha = hashlib.sha256()
+        self._defused = (
+            False  # one of our own reject files, where an apostrophe stands before what looks like a formula
+        )
         self._meaning = {alias: c.name for c in dataset.columns for alias in (c.name, *c.aliases)}
 
     @property
@@ -123,6 +126,9 @@ class Source:
         """Set header, fields and extra from the names in the file; refuse missing and repeated contract columns."""
         if len(names) > MAX_COLUMNS:
             raise self._error("too_many_columns", f"{len(names)} columns; at most {MAX_COLUMNS} are read", line)
+        self._defused = any(re.match(r"\W*reject_(line|reasons|record)\W*$", name.lower()) for name in names)
+        if self._defused:
+            names = [_DEFUSED.sub(r"\1", name) for name in names]
         header: list[str] = []
         taken: set[str] = set()
         found: dict[str, str] = {}
@@ -440,6 +446,9 @@ class _Csv(_Text):
         self, good: pa.Table, bad: list[Any], starts: np.ndarray, is_bad: np.ndarray, block: bytes, line: int
     ) -> pa.Table:
         """Columns in the contract's order, blank lines left out, records of wrong width put in their places."""
+        if self._defused:
+            restored = [pc.replace_substring_regex(column, _DEFUSED.pattern, r"\1") for column in good.columns]
+            good = pa.Table.from_arrays(restored, good.column_names)
         columns = [good.column(self.fields.index(name)) for name in self.dataset.column_names]
         table = _table(self.dataset, starts[~is_bad], columns, self._extra_json(good), None)
         if pc.any(pc.equal(columns[0], "")).as_py():
@@ -730,6 +739,8 @@ class _Sheet(Source):
         for line, cells in self._rows:
             if any("\0" in cell for cell in cells):
                 raise self._error("nul_byte", "a cell holds a NUL character; remove it", line)
+            if self._defused:
+                cells = [_DEFUSED.sub(r"\1", cell) for cell in cells]
             if any(cells):
                 rows.append((line, *cells))
             if len(rows) == self._batch:
@@ -890,6 +901,7 @@ def _compact(value: Any, depth: int = 1) -> str:
     return value if isinstance(value, _Number) else json.dumps(value, ensure_ascii=False)
 
 
+_DEFUSED = re.compile(r"\A'('*[=+\-@\t\r\n])")
 _BLANKS = re.compile("[ \t\r\n]*+")
 _NESTING = re.compile(r'"(?:[^"\\]++|\\.|\\\Z)*+(?:"|\Z)|[\[\]{}]', re.S)
 
