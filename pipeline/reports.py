@@ -298,7 +298,9 @@ def _table(rows: list[dict[str, Any]], columns: list[str]) -> str:
 
 
 def _cell(value: Any) -> str:
-    return "" if value is None else shown(str(value)).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
+    """Text as it stands in Markdown: no table cell, tag, link, picture or code of its own."""
+    text = "" if value is None else shown(str(value))
+    return re.sub(r"([\\|\[\]`*!])", r"\\\1", text).replace("&", "&amp;").replace("<", "&lt;")
 
 
 class Settled(luigi.Target):
