@@ -132,10 +132,11 @@ class _Reach:
             given = attributes.get("r", "")
             self.row, self.column = int(given) if given.isdecimal() and len(given) < 19 else self.row + 1, 0
         elif name == "Relationship" and attributes.get("Type", "").endswith("sheet"):
-            if not attributes.get("Target", "").lower().endswith(".xml"):  # nor was it looked through
-                raise UnsafeError(
-                    "not_xlsx", "a sheet of the workbook is no .xml; save it again as .xlsx, or export .csv"
-                )
+            self.refer(attributes.get("Target", ""))
+
+    def refer(self, part: str) -> None:
+        if not part.lower().endswith(".xml"):  # then it was not looked through
+            raise UnsafeError("not_xlsx", "a sheet of the workbook is no .xml; save it again as .xlsx, or export .csv")
 
     def at(self, place: str | None) -> None:
         """The cell that begins: where it says, else beside the last one."""
