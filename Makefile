@@ -6,11 +6,11 @@ BIN := .venv/bin
 ready := .venv/.ready
 export QUERY ?= select * from analytics.review_queue
 
-.PHONY: run test plan ui sql bench docs lint clean help
+.PHONY: run test test-faults test-mutants plan ui sql bench docs lint clean help
 .DEFAULT_GOAL := help
 
 help: ## what can be made
-	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
 
 $(ready): requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' || { echo "EduFlow needs Python 3.11 to 3.13: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
@@ -24,6 +24,12 @@ run: $(ready) ## build everything from data/ (embedded PostgreSQL, or EDUFLOW_DA
 
 test: $(ready) ## all tests, against a real PostgreSQL
 	@"$(BIN)/python" -m pytest
+
+test-faults: $(ready) ## what takes long to prove: thousands of damaged files, real archive bombs
+	@"$(BIN)/python" -m pytest -m faults
+
+test-mutants: $(ready) ## bring back ten ways to lose data, one by one, and see that the tests notice
+	@"$(BIN)/python" -m tests.mutants.run
 
 plan: $(ready) ## what would run, and why
 	@"$(BIN)/python" -m pipeline plan
