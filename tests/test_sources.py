@@ -11,6 +11,7 @@ import openpyxl
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from plain_readers import csv_records
 
 from pipeline import sources
 from pipeline.contracts import Column, Dataset
@@ -573,45 +574,6 @@ def test_json_is_the_same_in_every_encoding(tmp_path, name, encoding):
 # -- one truth, however it is cut -------------------------------------------------------------------------------------
 
 
-def plainly(text: str, delimiter: str = ",", width: int = 4):
-    """[(line, fields or None, text)] one character at a time, or the line of the quote that never closes."""
-    found, line, at, text = [], 1, 0, text if text.endswith(("\n", "\r")) else text + "\n"
-    while at < len(text):
-        start, first, fields, field, state, opened = at, line, [], "", "start", 0
-        while True:
-            if at >= len(text):
-                return opened
-            char, two = text[at], text[at : at + 2]
-            step = two if two in ("\r\n", '""') else char
-            ends = char in "\r\n"
-            at, line = at + (len(step) if ends or (state == "quoted" and step == '""') else 1), line + ends
-            if state == "quoted":
-                if char != '"':
-                    field += step if ends else char
-                elif step == '""':
-                    field += '"'
-                else:
-                    state = "closed"
-                continue
-            if ends or char == delimiter:
-                fields.append(field)
-                field, state = "", "start"
-                if ends:
-                    break
-            elif state == "start" and char == '"':
-                state, opened = "quoted", line
-            elif state == "closed" and opened < line and ("\n" in field or "\r" in field):
-                return opened
-            else:
-                field, state = field + char, "plain" if state != "closed" else "closed"
-        whole = text[start:at].rstrip("\r\n") if text[start:at].strip("\r\n") else ""
-        if len(fields) == width and whole:
-            found.append((first, tuple(fields), None))
-        elif whole.strip(" \t"):
-            found.append((first, None, whole))
-    return found
-
-
 TEXTS = st.lists(
     st.sampled_from(
         [
@@ -642,7 +604,7 @@ TEXTS = st.lists(
 @example(text='1,2,3,"4\n5"\n6,7\n', block=4)
 @example(text='a,"b\r', block=4)
 def test_rows_are_those_of_a_plain_reader_whatever_the_block_size(tmp_path, text, block):
-    expected = plainly(HEADER + text)
+    expected = csv_records(HEADER + text)
     path = write(tmp_path, HEADER + text)
     if isinstance(expected, int):
         error = refused(path, block_bytes=block)
