@@ -6,7 +6,7 @@ BIN := .venv/bin
 ready := .venv/.ready
 export QUERY ?= select * from analytics.review_queue
 
-.PHONY: run test test-faults plan ui sql bench docs lint clean help
+.PHONY: run test test-faults test-mutants plan ui sql bench docs lint clean help
 .DEFAULT_GOAL := help
 
 help: ## what can be made
@@ -25,8 +25,11 @@ run: $(ready) ## build everything from data/ (embedded PostgreSQL, or EDUFLOW_DA
 test: $(ready) ## all tests, against a real PostgreSQL
 	@"$(BIN)/python" -m pytest
 
-test-faults: $(ready) ## the long tests: runs stopped at every point of every step, killed at random, ...
+test-faults: $(ready) ## the long tests: stopped at every point, killed at random, every change, thousands of damaged files
 	@"$(BIN)/python" -m pytest -m faults
+
+test-mutants: $(ready) ## bring back ten ways to lose data, one by one, and see that the tests notice
+	@"$(BIN)/python" -m tests.mutants.run
 
 plan: $(ready) ## what would run, and why
 	@"$(BIN)/python" -m pipeline plan

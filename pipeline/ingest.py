@@ -82,7 +82,10 @@ def _listed(names: tuple[str, ...]) -> str:
 def judge_digest(dataset: Dataset, options: Settings) -> str:
     """What decides whether a file can be read: when it changes, refused files are tried again."""
     return digests.digest(
-        [digests.source_digest(PROJECT / "pipeline/sources.py"), digests.digest(dataset), options.encoding]
+        [
+            *(digests.source_digest(PROJECT / f"pipeline/{name}.py") for name in ("sources", "workbooks")),
+            *(digests.digest(dataset), options.encoding),
+        ]
     )
 
 

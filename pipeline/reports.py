@@ -6,6 +6,7 @@ import csv
 import functools
 import io
 import json
+import re
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
@@ -77,8 +78,14 @@ def reject_rows(db: Connection, drop_id: int, shape: dict[str, Any]) -> Iterator
 
 def _csv_line(cells: list[Any]) -> str:
     line = io.StringIO()
-    csv.writer(line, lineterminator="\r\n").writerow(cells)  # so that a cell with either of them is quoted
+    # so that a cell with either line end is quoted
+    csv.writer(line, lineterminator="\r\n").writerow([_defused(cell) for cell in cells])
     return line.getvalue().removesuffix("\r\n") + "\n"
+
+
+def _defused(cell: Any) -> Any:
+    """A text that a spreadsheet would run as a formula gets an apostrophe; sent back, it loses it (sources.py)."""
+    return "'" + cell if isinstance(cell, str) and re.match(r"'*[=+\-@\t\r\n]", cell) else cell
 
 
 class MartFiles(Artifact):
@@ -310,7 +317,9 @@ def _table(rows: list[dict[str, Any]], columns: list[str]) -> str:
 
 
 def _cell(value: Any) -> str:
-    return "" if value is None else shown(str(value)).replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
+    """Text as it stands in Markdown: no table cell, tag, link, picture or code of its own."""
+    text = "" if value is None else shown(str(value))
+    return re.sub(r"([\\|\[\]`*!])", r"\\\1", text).replace("&", "&amp;").replace("<", "&lt;")
 
 
 class Settled(luigi.Target):

@@ -20,7 +20,6 @@ import hashlib
 import io
 import json
 import re
-import zipfile
 import zlib
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from itertools import chain
@@ -32,14 +31,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
+from pipeline import workbooks
 from pipeline.contracts import Dataset
 
 MAX_RECORD = 16_000_000  # bytes; a longer record is a damaged file, and memory is bounded by it
+MAX_LINES = 100_000  # parsed at once: a record of two bytes takes as much memory as one of two hundred
 MAX_COLUMNS = 2_000
+MAX_NAME = 200  # characters of a column outside the contract: its name is repeated in every row
+MAX_NAMES = 64_000_000  # characters of such names in the rows parsed at once
 MAX_HEADER = 1_000_000  # bytes
 MAX_DEPTH = 50  # JSON in JSON; far below where Python gives up, so that no record depends on how deep its caller stands
 MAX_WORKBOOK = 1_000_000_000  # bytes unpacked; a workbook is held in memory
-MAX_RATIO = 200  # real workbooks unpack 5 to 30 times
+MAX_RATIO = 200  # real files unpack 5 to 30 times; more is looked at above MIN_BOMB
+MIN_BOMB = 100_000_000  # bytes unpacked
 DELIMITERS = ",;\t|"
 FORMATS = {"csv": "csv", "tsv": "csv", "txt": "csv", "xlsx": "xlsx", "json": "json", "jsonl": "json", "ndjson": "json"}
 FOREIGN = {
@@ -80,6 +84,9 @@ class Source:
         self.extra: tuple[str, ...] = ()
         self.delimiter, self.encoding, self.rows = "", "utf-8", 0
         self._sha = hashlib.sha256()
+        self._defused = (
+            False  # one of our own reject files, where an apostrophe stands before what looks like a formula
+        )
         self._meaning = {alias: c.name for c in dataset.columns for alias in (c.name, *c.aliases)}
 
     @property
@@ -119,6 +126,9 @@ class Source:
         """Set header, fields and extra from the names in the file; refuse missing and repeated contract columns."""
         if len(names) > MAX_COLUMNS:
             raise self._error("too_many_columns", f"{len(names)} columns; at most {MAX_COLUMNS} are read", line)
+        self._defused = any(re.match(r"\W*reject_(line|reasons|record)\W*$", name.lower()) for name in names)
+        if self._defused:
+            names = [_DEFUSED.sub(r"\1", name) for name in names]
         header: list[str] = []
         taken: set[str] = set()
         found: dict[str, str] = {}
@@ -128,7 +138,7 @@ class Source:
                 raise self._repeated(found[column], name, column, line)
             if column:
                 found[column] = name
-            header.append(name if column else _unused(name or f"column {position}", taken))
+            header.append(name if column else _unused(_short(name) or f"column {position}", taken))
             taken.add(header[-1])
         self.header = tuple(header)
         self.fields = tuple(self._column(name) for name in names)
@@ -158,7 +168,7 @@ class _Text(Source):
 
     def __init__(self, path: Path, dataset: Dataset, name: str, fallback: str, block_bytes: int) -> None:
         super().__init__(path, dataset, name)
-        self._block = max(block_bytes, 4)
+        self._block, self._most_lines = max(block_bytes, 4), MAX_LINES
         self._zipped = path.name.lower().endswith(".gz")
         self._check_magic()
         self.encoding = self._decide_encoding(fallback)
@@ -179,8 +189,10 @@ class _Text(Source):
             raise self._error("not_gzip", f"is not gzip-compressed; rename it to {_shown(self.path.name[:-3])}")
         kind = FORMATS[_suffix(self.path)]
         if head.startswith(b"PK\x03\x04"):
-            what = "is an Excel workbook" if _is_workbook(self.path) else "is a zip archive"
-            remedy = "rename it to .xlsx" if _is_workbook(self.path) else "unpack it"
+            excel = workbooks.is_workbook(self.path)
+            what, remedy = (
+                ("is an Excel workbook", "rename it to .xlsx") if excel else ("is a zip archive", "unpack it")
+            )
             raise self._error(f"not_{kind}", f"{what} named {self.path.suffix}; {remedy}")
         if head in FOREIGN:
             raise self._error(f"not_{kind}", f"is {FOREIGN[head]} named {self.path.suffix}; save it as .xlsx or .csv")
@@ -213,9 +225,13 @@ class _Text(Source):
 
     def _read(self, file: Any, size: int) -> bytes:
         try:
-            return file.read(size)
+            data: bytes = file.read(size)
         except (gzip.BadGzipFile, EOFError, zlib.error):
             raise self._error("not_gzip", "the gzip data is damaged or cut off; send the file again") from None
+        if self._zipped and file.tell() > max(MIN_BOMB, MAX_RATIO * self.path.stat().st_size):
+            what = f"unpacks to more than {MAX_RATIO} times its size; send it as it is, not compressed, if it is sound"
+            raise self._error("too_large_archive", what)
+        return data
 
     def _decoded(self, file: Any, encoding: str) -> Iterator[tuple[int, bytes]]:
         """(line number after the piece, UTF-8 piece); a piece never ends between \\r and \\n."""
@@ -255,12 +271,12 @@ class _Text(Source):
             pass
 
     def _blocks(self) -> Iterator[tuple[int, int, bytes]]:
-        """(first line, number of lines, block of whole lines)."""
+        """(first line, number of lines, block of whole lines); at most `_most_lines` of them."""
         line, rest = 1, b""
         for after, piece in self._pieces():
             cut = max(piece.rfind(b"\n"), piece.rfind(b"\r")) + 1
             if cut:
-                yield line, after - line, rest + piece[:cut]
+                yield from self._parts(line, after - line, rest + piece[:cut])
                 line, rest = after, piece[cut:]
             else:
                 rest += piece
@@ -268,6 +284,15 @@ class _Text(Source):
                 raise self._too_large(line)
         if rest:
             yield line, 1, rest + b"\n"
+
+    def _parts(self, line: int, count: int, block: bytes) -> Iterator[tuple[int, int, bytes]]:
+        if count <= self._most_lines:
+            yield line, count, block
+            return
+        starts = _line_starts(block)
+        for first in range(0, count, self._most_lines):
+            last = min(first + self._most_lines, count)
+            yield line + first, last - first, block[starts[first] : starts[last]]
 
     def _too_large(self, line: int) -> SourceError:
         what = f"a record of more than {MAX_RECORD // 1_000_000} MB; the line ends are missing or the file is damaged"
@@ -286,6 +311,8 @@ class _Csv(_Text):
         except BaseException:
             self.close()
             raise
+        outside = sum(len(name) for name, field in zip(self.header, self.fields, strict=True) if field is None)
+        self._most_lines = max(min(MAX_LINES, MAX_NAMES // (outside + 1)), 1)
         delimiter = self.delimiter.encode()
         # A last row of our own, told by the NUL that no file may hold: swallowed when a quote before it is open.
         self._sentinel = b"\0" + delimiter * (len(self.header) - 1) + b"\n"
@@ -313,17 +340,19 @@ class _Csv(_Text):
         """Choose the delimiter that gives the most contract columns; the number of bytes the header takes."""
         lines = head.splitlines(keepends=True)
         best: tuple[int, int, str, list[str], int] | None = None
-        unclosed = False
+        unclosed = wide = False
         for delimiter in DELIMITERS:
             reader = csv.reader((text.decode() for text in lines), delimiter=delimiter, strict=True)
             try:
                 names = next(reader, [])
-            except csv.Error:
-                unclosed = True
+            except csv.Error as error:
+                unclosed, wide = unclosed or "limit" not in str(error), wide or "limit" in str(error)
                 continue
             matched = len({self._column(name) for name in names} - {None})
             if best is None or (matched, len(names)) > best[:2]:
                 best = matched, len(names), delimiter, names, reader.line_num
+        if wide and (best is None or not best[0]):
+            raise self._too_wide()
         if best is None or (unclosed and not best[0]):
             raise self._error("unclosed_quote", "a quote in the header is not closed; close or remove it", self._line)
         _, _, self.delimiter, names, taken = best
@@ -331,9 +360,13 @@ class _Csv(_Text):
         self._line += taken
         return sum(map(len, lines[:taken]))
 
+    def _too_wide(self) -> SourceError:
+        what = f"a column name of more than {csv.field_size_limit() // 1000} kB: the file is damaged, or no table"
+        return self._error("too_large_record", what, self._line)
+
     def _tables(self) -> Iterator[pa.Table]:
         line, carry = self._line, b""
-        first = [(line, _newlines(self._first), self._first)] if self._first else []
+        first = self._parts(line, _newlines(self._first), self._first) if self._first else ()
         for start, count, block in chain(first, self._rest):
             if carry:
                 block, count = carry + block, count + start - line
@@ -413,6 +446,9 @@ class _Csv(_Text):
         self, good: pa.Table, bad: list[Any], starts: np.ndarray, is_bad: np.ndarray, block: bytes, line: int
     ) -> pa.Table:
         """Columns in the contract's order, blank lines left out, records of wrong width put in their places."""
+        if self._defused:
+            restored = [pc.replace_substring_regex(column, _DEFUSED.pattern, r"\1") for column in good.columns]
+            good = pa.Table.from_arrays(restored, good.column_names)
         columns = [good.column(self.fields.index(name)) for name in self.dataset.column_names]
         table = _table(self.dataset, starts[~is_bad], columns, self._extra_json(good), None)
         empty = _all_empty(columns)
@@ -475,7 +511,7 @@ class _Json(_Text):
             except RecursionError:  # hundreds of objects in one another: no row of ours
                 rows.append(self._row(line, text, None))
             size += len(text)
-            if size >= self._block:
+            if size >= self._block or len(rows) >= MAX_LINES:
                 yield self._rows_table(rows)
                 rows, size = [], 0
         if rows:
@@ -614,8 +650,7 @@ class _Window:
 
     def peek(self) -> str:
         while True:
-            while self.at < len(self.text) and self.text[self.at] in " \t\r\n":
-                self.at += 1
+            self.at = _BLANKS.match(self.text, self.at).end()  # type: ignore[union-attr]
             if self.at < len(self.text) or not self.more():
                 return self.text[self.at : self.at + 1]
 
@@ -658,29 +693,34 @@ class _Sheet(Source):
 
     def __init__(self, path: Path, dataset: Dataset, name: str, block_bytes: int) -> None:
         super().__init__(path, dataset, name)
-        self._batch = max(block_bytes // 100, 1)
-        content = path.read_bytes()
+        content = self._content()
         self._sha.update(content)
-        self._check_zip(content)
         # calamine leaves out empty columns before the first used one, but counts empty rows
         self._rows = enumerate(self._read(content), 1)
         line, names = next(((line, row) for line, row in self._rows if any(row)), (0, []))
         if not line:
             raise self._error("empty_file", "the first sheet is empty; send the file again")
         self._match(names, line)
+        self._batch = max(block_bytes // (10 * len(names)), 1)
 
-    def _check_zip(self, content: bytes) -> None:
-        if not content:
+    def _content(self) -> bytes:
+        """The file, once it is known that it may be opened."""
+        size = self.path.stat().st_size
+        if not size:
             raise self._error("empty_file", "the file is empty (0 bytes); send it again")
-        try:
-            size = sum(entry.file_size for entry in zipfile.ZipFile(io.BytesIO(content)).infolist())
-        except (zipfile.BadZipFile, NotImplementedError):  # the latter: a zip version nobody knows
-            what = FOREIGN.get(content[:4], "not an Excel workbook, or damaged")
-            remedy = "save it as .xlsx, or if it is text rename it to .csv"
-            raise self._error("not_xlsx", f"is {what}; {remedy}") from None
-        if size > MAX_WORKBOOK or (size > MAX_WORKBOOK // 10 and size > MAX_RATIO * len(content)):
-            what = f"the workbook unpacks to {size // 1_000_000} MB; export the sheet as .csv"
+        if size > workbooks.MAX_PACKED:
+            what = f"a workbook of {size // 1_000_000} MB is not read; export the sheet as .csv"
             raise self._error("too_large_workbook", what)
+        with self.path.open("rb") as file:
+            content = file.read(workbooks.MAX_PACKED)
+        if content[:4] in FOREIGN:
+            remedy = "save it as .xlsx, or if it is text rename it to .csv"
+            raise self._error("not_xlsx", f"is {FOREIGN[content[:4]]}; {remedy}")
+        try:
+            workbooks.check(content, MAX_WORKBOOK, MAX_RATIO)
+        except workbooks.UnsafeError as error:
+            raise self._error(error.reason, str(error)) from None
+        return content
 
     def _read(self, content: bytes) -> Iterator[list[str]]:
         from python_calamine import CalamineError, CalamineWorkbook  # 20 ms, and most files are text
@@ -688,7 +728,10 @@ class _Sheet(Source):
         try:
             sheet = CalamineWorkbook.from_filelike(io.BytesIO(content)).get_sheet_by_index(0)
             return ([_cell_text(cell) for cell in row] for row in sheet.iter_rows())
-        except (CalamineError, IndexError) as error:
+        except BaseException as error:
+            # a panic of the library is no Exception
+            if not isinstance(error, CalamineError | IndexError) and type(error).__name__ != "PanicException":
+                raise
             what = f"the workbook cannot be read ({type(error).__name__}); save it again as .xlsx, or export .csv"
             raise self._error("not_xlsx", what) from None
 
@@ -697,6 +740,8 @@ class _Sheet(Source):
         for line, cells in self._rows:
             if any("\0" in cell for cell in cells):
                 raise self._error("nul_byte", "a cell holds a NUL character; remove it", line)
+            if self._defused:
+                cells = [_DEFUSED.sub(r"\1", cell) for cell in cells]
             if any(cells):
                 rows.append((line, *cells))
             if len(rows) == self._batch:
@@ -751,6 +796,8 @@ def open_source(
         what = f"{_shown(path.suffix)} files are not read; send .csv, .tsv, .txt, .json, .jsonl, .ndjson or .xlsx"
         raise SourceError(f"{name}: {what}", path=name, line=None, reason="unknown_format")
     try:
+        if path.exists() and not path.is_file():  # to open a pipe is to wait for who writes to it
+            raise SourceError(f"{name}: is not a regular file", path=name, line=None, reason="unreadable")
         codecs.lookup(fallback or "utf-8")
         if kind == "xlsx":
             return _Sheet(path, dataset, name, block_bytes)
@@ -766,16 +813,12 @@ def _suffix(path: Path) -> str:
     return path.name.lower().removesuffix(".gz").rpartition(".")[2]
 
 
-def _is_workbook(path: Path) -> bool:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return "xl/workbook.xml" in archive.namelist()
-    except (zipfile.BadZipFile, NotImplementedError):  # the latter: a zip version nobody knows
-        return False
-
-
 def _shown(name: str) -> str:
     return repr(name if len(name) <= 60 else name[:60] + "...")
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= MAX_NAME else name[:MAX_NAME] + "..."
 
 
 def _unused(name: str, taken: Container[str]) -> str:
@@ -881,6 +924,8 @@ def _compact(value: Any, depth: int = 1) -> str:
     return value if isinstance(value, _Number) else json.dumps(value, ensure_ascii=False)
 
 
+_DEFUSED = re.compile(r"\A'('*[=+\-@\t\r\n])")
+_BLANKS = re.compile("[ \t\r\n]*+")
 _NESTING = re.compile(r'"(?:[^"\\]++|\\.|\\\Z)*+(?:"|\Z)|[\[\]{}]', re.S)
 
 

@@ -58,6 +58,7 @@ set local random_page_cost = 0.1
 """
 TIMEOUT = 10  # seconds for a connection
 SILENCE = 30.0  # seconds in which a server that did not answer is not asked again: a run has fifty steps
+MAX_CHUNK = 64_000_000  # bytes of a chunk of rows read: a hundred thousand of a few megabytes each are too many
 RETRIED = {"40001", "40P01", "57P01"}  # serialization failure, deadlock, the server was stopped
 
 
@@ -232,7 +233,7 @@ def complaint(error: BaseException) -> str:
     if diag is None or code is None:
         return f"{type(cause).__name__}: the connection to the database broke"
     said = type(cause).__name__
-    if not code.startswith(("22", "23")):  # data exceptions and constraint violations quote values
+    if not code.startswith(("22", "23", "38", "39", "44", "P0")):  # bad data, broken constraints, triggers quote values
         said = f"{said}: {diag.message_primary}"
     place = {"table": diag.table_name, "column": diag.column_name, "constraint": diag.constraint_name}
     where = ", ".join(f"{kind} {name}" for kind, name in place.items() if name)
@@ -383,7 +384,7 @@ class Spool:
 def copy_out(
     db: Connection, query: str, parameters: dict[str, Any], types: dict[str, pa.DataType], chunk_rows: int
 ) -> Iterator[pa.Table]:
-    """The rows of a query by COPY, as Arrow tables of the given column types and up to `chunk_rows` rows."""
+    """The rows of a query by COPY, as Arrow tables of the given column types and up to `chunk_rows` rows, or 64 MB."""
 
     def produce(put: Callable[[pa.Table], None]) -> None:
         sink = _Sink(chunk_rows, lambda rows: put(_decode(rows, types)))
@@ -399,18 +400,20 @@ class _Sink:
 
     def __init__(self, chunk_rows: int, full: Callable[[bytes], None]) -> None:
         self._rows: list[bytes] = []
-        self._chunk_rows, self._full = chunk_rows, full
+        self._chunk_rows, self._full, self._size = chunk_rows, full, 0
 
     def write(self, row: bytes) -> None:
         rows = self._rows
         rows.append(row)
-        if len(rows) >= self._chunk_rows:
+        self._size += len(row)
+        if len(rows) >= self._chunk_rows or self._size >= MAX_CHUNK:
             self.flush()
 
     def flush(self) -> None:
         if self._rows:
             rows = b"".join(self._rows)
             self._rows.clear()
+            self._size = 0
             self._full(rows)
 
 

@@ -140,11 +140,11 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
     "sheet/support_tickets.csv": (sheet(["a"]), "is an Excel workbook named .csv; rename it to .xlsx"),
     "text/support_tickets.xlsx": (TICKETS, "save it as .xlsx, or if it is text rename it to .csv"),
     "zip/support_tickets.csv": (
-        gzip.compress(TICKETS.encode()),
+        gzip.compress(TICKETS.encode(), mtime=0),
         "is gzip-compressed; rename it to 'support_tickets.csv.gz'",
     ),
     "cut/support_tickets.csv.gz": (
-        gzip.compress(TICKETS.encode())[:-9],
+        gzip.compress(TICKETS.encode(), mtime=0)[:-9],
         "the gzip data is damaged or cut off; send the file again",
     ),
     "page/support_tickets.csv": ("<html><body>Log in</body></html>", "missing columns "),
@@ -207,7 +207,11 @@ def test_a_refused_file_waits_until_it_is_corrected(house, capsys):
     [
         ("support_tickets.csv", "support_tickets.xlsx", sheet(HEADER.split(","), ROW.split(","))),
         ("support_tickets.xlsx", "support_tickets.csv", TICKETS),
-        ("2024-02-08/support_tickets.csv", "2024-02-08/support_tickets.csv.gz", gzip.compress(TICKETS.encode())),
+        (
+            "2024-02-08/support_tickets.csv",
+            "2024-02-08/support_tickets.csv.gz",
+            gzip.compress(TICKETS.encode(), mtime=0),
+        ),
         ("students_enrollment.csv", "support_tickets.csv", TICKETS),
     ],
 )
@@ -290,7 +294,7 @@ ENCODINGS = {
     "utf16/support_tickets.csv": UNICODE.encode("utf-16"),
     "utf16be/support_tickets.csv": b"\xfe\xff" + UNICODE.encode("utf-16-be"),
     "cp1252/support_tickets.csv": UNICODE.replace("₹", "€").encode("cp1252"),
-    "gz/support_tickets.csv.gz": gzip.compress(UNICODE.encode()),
+    "gz/support_tickets.csv.gz": gzip.compress(UNICODE.encode(), mtime=0),
 }
 
 

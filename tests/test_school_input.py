@@ -399,8 +399,8 @@ WRITTEN = {
     "utf16/assessments.json": lambda rows: json_text("assessments", *rows).encode("utf-16"),
     "utf16/assessments.jsonl": lambda rows: lines_of(rows).encode("utf-16"),
     "cp1252/assessments.json": lambda rows: json_text("assessments", *rows).encode("cp1252"),
-    "gz/assessments.json.gz": lambda rows: gzip.compress(json_text("assessments", *rows).encode()),
-    "gz/assessments_2024-02-08.jsonl.gz": lambda rows: gzip.compress(lines_of(rows).encode()),
+    "gz/assessments.json.gz": lambda rows: gzip.compress(json_text("assessments", *rows).encode(), mtime=0),
+    "gz/assessments_2024-02-08.jsonl.gz": lambda rows: gzip.compress(lines_of(rows).encode(), mtime=0),
     "named/Assessment Results.json": lambda rows: json_text("assessments", *rows).encode(),
     "csv/assessments.csv": lambda rows: csv_text(
         "assessments", *({key: str(value) for key, value in row.items()} for row in rows)

@@ -377,6 +377,12 @@ def test_rows_come_in_chunks_of_the_size_asked_for(db):
     assert list(copy_out(db, query, {"word": "none"}, {"word": pa.string()}, 10)) == []
 
 
+def test_a_chunk_of_wide_rows_is_bounded_in_bytes_too(db):
+    wide = "select repeat('x', 10000000) as word from generate_series(1, 20)"
+    chunks = [chunk.nbytes for chunk in copy_out(db, wide, {}, {"word": pa.string()}, 100_000)]
+    assert sum(chunks) > 200_000_000 and max(chunks) < 80_000_000
+
+
 def test_nothing_to_copy_is_no_copy(db):
     copy_in(db, "t.no_such_table", [])
 

@@ -1,0 +1,237 @@
+"""What fails says where and why, and never a password or a value of the row that failed.
+
+Values of people are where they belong: rejected rows in `output/rejects/`, accepted ones in `output/marts/` and the
+tables; the report names students by name and id. Everything else (what is printed, Luigi's log, the run summary, the
+insights, the ledger but its rejects, the server's log) is read by people and machines that need none of them.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import psycopg2
+import pytest
+from conftest import ROWS, House
+from test_bad_input import LUIGI, held, somebody_waits
+from test_durability import running, wait_until
+
+from pipeline.contracts import DATASETS
+
+PASSWORD, KEY = "pl4nted-p4ssword", "gsk_pl4nted0key"
+# Of a student whose rows fail; by name and id the report may show an accepted one.
+PERSON = {
+    "full_name": "Quuxley Zaphod", "email": "quuxley.zaphod@galaxy.example", "phone": "9845098450",
+    "dob": "1987-06-05", "fee_paid": "7654321.98", "city": "Zaphodville",
+}  # fmt: skip
+OF_ROSTER = {"student_name": "Quuxley Zaphod", "class_id": "CLASS-9ZAPHOD"}
+TICKET = {"subject": "Zaphod asks", "description": "Call Quuxley at 9845098450, it concerns the Zaphod family"}
+MARKERS = ("quuxley", "zaphod", "9845098450", "98450-98450", "1987-06-05", "7654321")
+SECRETS = (PASSWORD, KEY)
+QUIET = ("run_summary.md", "run_summary.json", "insights.md")
+
+
+@pytest.fixture
+def guarded(house: House, cluster: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> House:
+    """The house with a password in the URL of its database, and a key for a model that nobody serves."""
+    with_password = house.environment["EDUFLOW_DATABASE"].replace("@/", f":{PASSWORD}@/")
+    planted = {"EDUFLOW_DATABASE": with_password, "EDUFLOW_LLM": "on", "GROQ_API_KEY": KEY}
+    for name, value in {**planted, "GROQ_BASE_URL": "http://127.0.0.1:1", "EDUFLOW_LLM_RETRIES": "0"}.items():
+        house.environment[name] = value
+        monkeypatch.setenv(name, value)
+    return house
+
+
+def people(house: House, day: int) -> None:
+    """Files of one day that hold the person in good rows and in bad ones."""
+    person = {**PERSON, "email": f"quuxley.zaphod{day}@galaxy.example"}  # something new, or it would not be written
+    rows = {
+        "students_enrollment": [{}, *({"student_id": i, **person} for i in ("STU077", "STU078", "Zaphod"))],
+        "students": [{}, {"student_id": "STU077", **OF_ROSTER}, {"student_id": "Quuxley", **OF_ROSTER}],
+        "support_tickets": [{}, {"ticket_id": "T7", "student_id": "STU077", **TICKET}, {"ticket_id": "", **TICKET}],
+        "student_progress": [{"student_id": "STU077"}, {"event_id": "", "module_id": "Zaphod"}],
+        "attendance": [{"student_id": "STU077"}, {"attendance_id": "Q", "status": "Zaphod was ill"}],
+        "assessments": [{"student_id": "STU077"}, {"assessment_id": "Q", "score": "Zaphod"}],
+        "city_master": [{}, {"city_name": "", "state_name": "Zaphod"}],
+        "course_catalog": [{}, {"course_id": "", "instructor_name": "Dr. Zaphod"}],
+    }
+    for dataset, given in rows.items():
+        remark = {**ROWS[dataset], DATASETS[dataset].key: f"r{day}"}
+        if DATASETS[dataset].key == "student_id":
+            remark["student_id"] = f"STU{100 + day}"
+        house.rows(f"2024-02-{day:02}/{dataset}.csv", dataset, *given, remark)
+
+
+def told(house: House, *said: str) -> str:
+    """Everything that must be silent, in lower case."""
+    ledger = ["etl.runs", "etl.targets", "etl.checks", "etl.rule_stats", "etl.llm_usage", "etl.files"]
+    rows = [house.query(f"select * from {table}") for table in ledger]
+    rows += [house.query("select path, reason, format, profile from etl.drops")]
+    files = [(house.output / name).read_text() for name in QUIET if (house.output / name).exists()]
+    metrics = [path.read_text() for path in house.output.rglob("*.prom")]
+    return "\n".join([*said, str(rows), *files, *metrics]).lower()
+
+
+def assert_silent(text: str, what: str) -> None:
+    found = [marker for marker in (*MARKERS, *SECRETS) if marker in text]
+    assert not found, f"{what} says {found}: ...{text[max(0, text.find(found[0]) - 200) :][:400]}..."
+
+
+# what is done to the database before a run, and after it; first what needs a table without rows
+DAMAGE = {
+    "a text too long for its column": (
+        "alter table staging.stg_tickets alter description type varchar(20)",
+        "alter table staging.stg_tickets alter description type text",
+    ),
+    "a text that is no number": (
+        "alter table raw.support_tickets alter subject type integer using 0",
+        "alter table raw.support_tickets alter subject type text",
+    ),
+    "a key that comes twice": (
+        "create unique index broken on warehouse.dim_students (full_name) where student_id in ('STU077', 'STU078')",
+        "drop index warehouse.broken",
+    ),
+    "a number too large for its column": (
+        "alter table warehouse.fact_enrollments alter fee_paid type numeric(6,2)",
+        "alter table warehouse.fact_enrollments alter fee_paid type numeric(14,2)",
+    ),
+    "a check of a staged column": (
+        "alter table staging.stg_enrollments add constraint broken check (full_name not like 'Quux%') not valid",
+        "alter table staging.stg_enrollments drop constraint broken",
+    ),
+    "a value that is missing": (
+        "alter table raw.students add constraint broken check (student_name is null) not valid",
+        "alter table raw.students drop constraint broken",
+    ),
+    "a trigger that quotes the row": (
+        """
+        create function staging.quote() returns trigger language plpgsql as
+        $$ begin raise exception 'no %', new; end $$;
+        create trigger quote before insert on staging.stg_enrollments for each row execute function staging.quote()
+        """,
+        "drop function staging.quote() cascade",
+    ),
+    "a trigger that fails": (
+        """
+        create function staging.divide() returns trigger language plpgsql as
+        $$ begin perform new.full_name::integer; return new; end $$;
+        create trigger divide before insert on staging.stg_enrollments for each row execute function staging.divide()
+        """,
+        "drop function staging.divide() cascade",
+    ),
+    "a dimension": (
+        "alter table warehouse.dim_students add constraint broken check (email not like 'quux%') not valid",
+        "alter table warehouse.dim_students drop constraint broken",
+    ),
+    "the ledger of rejects": (
+        "alter table etl.rejects add constraint broken check (original::text not like '%Zaphod%') not valid",
+        "alter table etl.rejects drop constraint broken",
+    ),
+    "a mart": (
+        "alter table analytics.student_360 add constraint broken check (full_name not like 'Quux%') not valid",
+        "alter table analytics.student_360 drop constraint broken",
+    ),
+}  # fmt: skip
+
+
+def test_a_row_that_breaks_whatever_rule_of_the_database_is_not_quoted(guarded, capsys, caplog):
+    caplog.set_level(logging.DEBUG, logger="luigi-interface")
+    for day, (what, (damage, repair)) in enumerate(DAMAGE.items(), 1):
+        people(guarded, day)
+        guarded.query(damage)
+        assert guarded.run() == 30, what
+        said = capsys.readouterr()
+        assert "could not be made" in said.err and "Traceback" not in said.err, what
+        assert_silent(told(guarded, said.out, said.err, caplog.text), what)
+        guarded.query(repair)
+    assert guarded.run() == 0
+    said = capsys.readouterr()
+    assert_silent(told(guarded, said.out, said.err, caplog.text), "a good run")
+    page = (guarded.output / "report.html").read_text().lower()
+    assert not [marker for marker in (*MARKERS[2:], *SECRETS) if marker in page]
+    assert PASSWORD not in str(guarded.query("select * from etl.llm_usage"))
+    kept = "".join(path.read_text() for path in guarded.output.glob("rejects/*.csv")).lower()
+    assert "zaphod was ill" in kept  # where it may be, it is: the search would find it
+
+
+def test_the_log_of_the_server_holds_neither(guarded, cluster):
+    people(guarded, 1)
+    guarded.query(DAMAGE["a check of a staged column"][0])
+    assert guarded.run() == 30
+    logs = [path.read_text(errors="replace") for path in _logs_of(cluster)]
+    assert logs
+    assert_silent("\n".join(logs).lower(), "pg.log")
+
+
+def _logs_of(cluster: dict[str, str]) -> list[Path]:
+    connection = psycopg2.connect(**cluster)
+    with connection.cursor() as cursor:
+        cursor.execute("show data_directory")
+        data = Path(cursor.fetchone()[0])
+    connection.close()
+    return [path for path in data.parent.glob("pg.log*") if path.is_file()]
+
+
+@pytest.mark.parametrize("command", [("-m", "pipeline", "run"), (*LUIGI, "--log-level", "DEBUG")], ids=["run", "luigi"])
+def test_a_database_that_goes_away_in_the_middle_is_named_without_its_password(guarded, cluster, command):
+    people(guarded, 1)
+    name = guarded.one("select current_database()")
+    try:
+        with running(guarded, *command) as process:
+            with held(guarded, "warehouse.fact_support_tickets"):
+                wait_until(process, lambda: somebody_waits(guarded))
+                admin(cluster, f"alter database {name} allow_connections false")
+            admin(cluster, f"select pg_terminate_backend(pid) from pg_stat_activity where datname = '{name}'")
+            said = process.communicate(timeout=60)[0]
+    finally:
+        admin(cluster, f"alter database {name} allow_connections true")
+    assert process.returncode not in (0, None)
+    assert_silent(told(guarded, said), "a run cut off")
+    assert guarded.run() == 0
+
+
+def admin(cluster: dict[str, str], statement: str) -> list[tuple]:
+    connection = psycopg2.connect(**cluster)
+    connection.autocommit = True
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
+            return cursor.fetchall() if cursor.description else []
+    finally:
+        connection.close()
+
+
+def in_the_way(house: House) -> None:
+    house.output.mkdir()
+    (house.output / "rejects").write_text("")
+
+
+def a_file(house: House) -> None:
+    house.output.write_text("")
+
+
+@pytest.mark.parametrize("obstacle", [in_the_way, a_file], ids=["a file named like a folder", "no folder"])
+def test_an_output_that_cannot_be_written_is_told_without_either(guarded, capsys, caplog, obstacle):
+    people(guarded, 1)
+    obstacle(guarded)
+    assert guarded.run() == 30
+    said = capsys.readouterr()
+    assert_silent("\n".join([said.out, said.err, caplog.text]).lower(), "a full disk")
+
+
+@pytest.mark.parametrize("verb", [["plan"], ["account"], ["account", "1"], ["check"], ["verify"]])
+def test_no_verb_but_those_that_show_rows_shows_a_value_or_a_secret(guarded, capsys, verb):
+    people(guarded, 1)
+    assert guarded.run() == 0
+    capsys.readouterr()
+    guarded.do(*verb)
+    said = capsys.readouterr()
+    assert_silent((said.out + said.err).lower(), verb[0])
+
+
+@pytest.mark.parametrize("verb", [["plan"], ["run"], ["sql", "select 1"], ["verify"]])
+def test_a_database_that_is_not_there_is_named_without_its_password(guarded, capsys, monkeypatch, verb):
+    monkeypatch.setenv("EDUFLOW_DATABASE", f"postgresql://u:{PASSWORD}@127.0.0.1:1/x")
+    assert guarded.do(*verb) == 1
+    said = capsys.readouterr()
+    assert "***" in said.err and PASSWORD not in said.out + said.err
