@@ -30,6 +30,12 @@ from tests.faults.runs import Nursery
 PROJECT = Path(__file__).parent.parent
 NUMBERS = count(1)
 
+
+def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
+    """The bytes of a workbook hold the time it was made: by them a test would be called otherwise in every worker."""
+    return argname if isinstance(val, bytes) else None
+
+
 # One clean row per dataset, to be varied: column -> text.
 ROWS = {
     "students_enrollment": {
