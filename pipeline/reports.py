@@ -189,6 +189,7 @@ class Metrics(Artifact):
     def build(self, build: Build) -> Built:
         from pipeline.metrics import exposition
 
+        note_run(build.db)  # the first step of its run when the one before was killed after the summary
         files = {"metrics.prom": [exposition(build.db, run_id())]}
         return Built(1, 1, content=write_files(build.state.settings.output_dir, self.pattern, files))
 
@@ -362,10 +363,10 @@ class EduFlow(luigi.WrapperTask):
     """Goal and root: everything."""
 
     def requires(self) -> list[luigi.Task]:
-        # the checks by name: what waits for them may be up to date while they are not
+        # the checks and the opinions by name: what waits for them may be up to date while they are not
         checks, files = (
             (CheckWarehouse, CheckAnalytics),
             (RejectFiles, MartFiles, ReportPage, InsightsPage, RunSummary, Metrics),
         )
-        made: tuple[type[Step], ...] = (*MARTS, *checks, *files)
+        made: tuple[type[Step], ...] = (*ENRICHMENT, *MARTS, *checks, *files)
         return [Ingest(), Clean(), Warehouse(), *(step() for step in made), Intake()]
