@@ -353,10 +353,10 @@ class EduFlow(luigi.WrapperTask):
     """Goal and root: everything."""
 
     def requires(self) -> list[luigi.Task]:
-        # the checks by name: what waits for them may be up to date while they are not
+        # the checks and the opinions by name: what waits for them may be up to date while they are not
         checks, files = (
             (CheckWarehouse, CheckAnalytics),
             (RejectFiles, MartFiles, ReportPage, InsightsPage, RunSummary, Metrics),
         )
-        made: tuple[type[Step], ...] = (*MARTS, *checks, *files)
+        made: tuple[type[Step], ...] = (*ENRICHMENT, *MARTS, *checks, *files)
         return [Ingest(), Clean(), Warehouse(), *(step() for step in made), Intake()]
