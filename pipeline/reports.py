@@ -182,6 +182,7 @@ class Metrics(Artifact):
     def build(self, build: Build) -> Built:
         from pipeline.metrics import exposition
 
+        note_run(build.db)  # the first step of its run when the one before was killed after the summary
         files = {"metrics.prom": [exposition(build.db, run_id())]}
         return Built(1, 1, content=write_files(build.state.settings.output_dir, self.pattern, files))
 
