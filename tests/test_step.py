@@ -135,13 +135,21 @@ def test_forget_builds_a_target_and_what_is_made_from_it_again(house, capsys):
     before = house.builds()
     assert house.do("forget", "warehouse.fact_student_progress") == 0
     house.run()
-    marts = {target for target in before if target.startswith("analytics.")}
+    marts = {target for target in before if target.startswith("analytics.")} - {"analytics.ai_quality"}
     assert house.rebuilt_since(before) == marts | {
-        "warehouse.fact_student_progress", "warehouse.fact_course_progress", "checks/warehouse", "checks/analytics",
-        "output/marts", "output/report", "output/run_summary",
+        "warehouse.fact_student_progress", "warehouse.fact_course_progress", "warehouse.ai_student_risk",
+        "checks/warehouse", "checks/analytics",
+        "output/marts", "output/report", "output/insights", "output/run_summary", "output/metrics",
     }  # fmt: skip
     assert house.do("forget", "warehouse.nothing") == 1
     assert "No target warehouse.nothing" in capsys.readouterr().err
+
+
+def test_the_metrics_alone_can_be_what_a_run_has_to_build(house):
+    house.run()
+    (house.output / "metrics.prom").unlink()
+    assert house.run() == 0
+    assert "eduflow_run_duration_seconds" in (house.output / "metrics.prom").read_text()
 
 
 @pytest.mark.parametrize("name", ["run_summary.md", "run_summary.json"])
