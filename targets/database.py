@@ -171,7 +171,7 @@ def _connected(keywords: dict[str, Any]) -> Any:
         "keepalives_count": 3,
         "tcp_user_timeout": 30_000,
     }
-    return psycopg2.connect(**{**own, **keywords})
+    return psycopg2.connect(**{**own, **keywords, "client_encoding": "UTF8"})  # whatever PGCLIENTENCODING says
 
 
 @functools.lru_cache(maxsize=8)
