@@ -10,6 +10,7 @@ import luigi
 
 from init_db import derived_schemas
 from pipeline import contracts
+from pipeline.enrich import Enrichment
 from pipeline.ingest import Raw
 from pipeline.reports import EduFlow
 from pipeline.staging import Staged
@@ -57,6 +58,8 @@ def names_of(step: Step) -> set[str]:
         names |= {f"contract:{step.dataset.name}"} | {f"reference:{name}" for name in step.dataset.reference}
     if (schema := step.target.partition(".")[0]) in derived_schemas():
         names.add(f"ddl:{schema}")
+    if isinstance(step, Enrichment):  # who answers: a language model, or the rules and why
+        names.add(f"engine:{step.agent}")
     if step.target in SHOWS_INTAKE:
         names.add("intake:")
     return names

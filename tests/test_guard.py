@@ -25,8 +25,9 @@ def statuses(house):
 
 
 def artifacts(house):
-    """Every file of the output folder but the summary of the run, by name."""
-    files = (path for path in house.output.rglob("*") if path.is_file() and not path.name.startswith("run_summary"))
+    """Every file of the output folder but those about the run itself, by name."""
+    of_the_run = ("run_summary", "metrics")
+    files = (path for path in house.output.rglob("*") if path.is_file() and not path.name.startswith(of_the_run))
     return {str(path.relative_to(house.output)): path.read_bytes() for path in files}
 
 

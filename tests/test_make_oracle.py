@@ -108,7 +108,9 @@ class Make:
         name = self.house.one("select current_database()")
         copy_database(self.admin, name, f"{name}_twin")
         output = self.house.output.with_name("twin")
-        return housed(self.house.data, output, url(self.keywords, f"{name}_twin"))
+        twin = housed(self.house.data, output, url(self.keywords, f"{name}_twin"))
+        twin.environment = {**self.house.environment, **twin.environment}
+        return twin
 
     def file(self, path: str, *rows: dict[str, str]) -> Callable[[], Path]:
         dataset = Path(path).stem
@@ -117,6 +119,7 @@ class Make:
 
 def housed(data: Path, output: Path, database: str) -> House:
     environment = {"EDUFLOW_DATABASE": database, "EDUFLOW_DATA_DIR": str(data), "EDUFLOW_OUTPUT_DIR": str(output)}
+    environment["EDUFLOW_LLM"] = "off"
     return House(data, output, Database(database, output), environment)
 
 
@@ -237,16 +240,27 @@ def test_a_file_that_is_no_drop_builds_only_what_says_so(make, name):
 OTHER = {
     "as_of": "2024-03-01", "phone_country_code": "44", "phone_digits": "9", "attendance_status": "PRESENT,ABSENT",
     "encoding": "cp1252", "workers": "2", "chunk_rows": "2", "guard_overlap": "0.1", "guard_growth": "9",
-    "guard_nulls": "0.9", "guard_rejects": "0.9", "guard_codes": "0.9",
+    "guard_nulls": "0.9", "guard_rejects": "0.9", "guard_codes": "0.9", "llm": "on", "llm_model": "another",
+    "llm_max_calls": "1", "llm_batch": "1", "llm_concurrency": "1", "llm_timeout": "1", "llm_retries": "0",
+    "llm_breaker": "1",
 }  # fmt: skip
 KEYS = [name for name, _ in eduflow.get_params() if name not in ("data_dir", "output_dir", "database_dir")]
 
 
+def set_only(environment: dict[str, str], values: dict[str, str]) -> None:
+    environment.clear()
+    environment.update(values)
+
+
 @pytest.mark.parametrize("key", some(KEYS, "phone_digits"))
 def test_a_setting_there_and_back_builds_what_names_it(make, key, monkeypatch):
-    expected = make.oracle.rebuilt(f"option:{key}")
-    make.rebuilds(lambda: monkeypatch.setenv(f"EDUFLOW_{key.upper()}", OTHER[key]), expected)
-    make.rebuilds(lambda: monkeypatch.delenv(f"EDUFLOW_{key.upper()}"), expected)
+    """The model's switch says who answers: without a key the rules, for another reason."""
+    engines = make.oracle.changes("engine") if key == "llm" else []
+    expected = make.oracle.rebuilt(f"option:{key}", *engines)
+    monkeypatch.delenv("GROQ_API_KEY", raising=False)
+    before = make.house.environment.copy()
+    for value in ({f"EDUFLOW_{key.upper()}": OTHER[key]}, {}):
+        make.rebuilds(lambda value=value: set_only(make.house.environment, {**before, **value}), expected)
 
 
 def test_every_option_that_a_target_names_is_a_setting():
@@ -300,9 +314,12 @@ def edit(make: Make, path: str, old: str, new: str) -> Callable[[], object]:
     return change
 
 
+EDITS = {".py": "EDITED = 1", ".sql": "-- edited", ".css": "/* edited */", ".md": "edited"}
+
+
 def touched(path: str) -> tuple[str, str, str]:
     """An edit that changes a recipe, and of a query no row."""
-    return path, "", {".py": "\nEDITED = 1\n", ".sql": "\n-- edited\n", ".css": "\n/* edited */\n"}[Path(path).suffix]
+    return path, "", f"\n{EDITS[Path(path).suffix]}\n"
 
 
 RECIPES = [name.removeprefix("recipe:") for name in ORACLE.changes("recipe")]
