@@ -109,7 +109,8 @@ class Make:
         copy_database(self.admin, name, f"{name}_twin")
         output = self.house.output.with_name("twin")
         twin = housed(self.house.data, output, url(self.keywords, f"{name}_twin"))
-        twin.environment = {**self.house.environment, **twin.environment}
+        elsewhere = {key: twin.environment[key] for key in ("EDUFLOW_DATABASE", "EDUFLOW_OUTPUT_DIR")}
+        twin.environment = {**self.house.environment, **elsewhere}
         return twin
 
     def file(self, path: str, *rows: dict[str, str]) -> Callable[[], Path]:
@@ -119,7 +120,7 @@ class Make:
 
 def housed(data: Path, output: Path, database: str) -> House:
     environment = {"EDUFLOW_DATABASE": database, "EDUFLOW_DATA_DIR": str(data), "EDUFLOW_OUTPUT_DIR": str(output)}
-    environment["EDUFLOW_LLM"] = "off"
+    environment["EDUFLOW_LLM"] = "off"  # whatever key is in the environment
     return House(data, output, Database(database, output), environment)
 
 
