@@ -129,8 +129,8 @@ def _last_line(batch: pa.Table, before: int) -> int:
 
 
 def _as_scanned(file: File) -> bool:
-    try:
-        return digests.file_digest(file.absolute) == file.sha256
+    try:  # a pipe or a device that took its place would be read for ever
+        return file.absolute.is_file() and digests.file_digest(file.absolute) == file.sha256
     except OSError:
         return False
 
