@@ -19,7 +19,6 @@ from pipeline.checks import SINCE
 from pipeline.config import PROJECT
 from pipeline.engine import engine_for, no_model
 from pipeline.staging import (
-    CheckStaging,
     StagedAssessments,
     StagedAttendance,
     StagedCities,
@@ -260,7 +259,7 @@ RISK_FACTS = ("days_since_activity", "mean_completion", "payment_status", "negat
     roster=StagedStudents,
     attendance=StagedAttendance,
     assessments=StagedAssessments,
-    checked=CheckStaging,
+    checked=CheckWarehouse,
 )
 class QualityAnalysis(Enrichment):
     """Why rows of each dataset went wrong, and what to mend."""

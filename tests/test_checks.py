@@ -47,7 +47,7 @@ DAMAGE = [
     (
         "warehouse",
         "check_warehouse_constraints",
-        "alter table warehouse.fact_support_tickets drop constraint fact_support_tickets_pkey",
+        "alter table warehouse.fact_assessments drop constraint fact_assessments_pkey",
     ),
     (
         "warehouse",
