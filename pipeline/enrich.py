@@ -15,7 +15,6 @@ import pyarrow as pa
 from luigi.util import requires
 from sqlalchemy import Connection, text
 
-from pipeline.checks import SINCE
 from pipeline.config import PROJECT
 from pipeline.engine import engine_for, no_model
 from pipeline.staging import (
@@ -103,16 +102,13 @@ class Enrichment(SqlStep):
 
     def _select_records(self, build: Build) -> bool:
         """`records`: those of the SELECT, each with a digest of what it says and of what analyses it."""
-        select = (PROJECT / self.recipes()[0]).read_text()
-        tables = set(SINCE.findall(select))
-        incremental = bool(tables) and not build.full
-        since = {f"{name}_since": build.consumed.get(f"staging.{name}", 0) if incremental else 0 for name in tables}
+        select, values, incremental = self.query(build)
         build.db.execute(
             text(f"""
                 create temp table records on commit drop as
                 select r.*, md5(cast(:agent as text) || r::text) as _input from ({select}) as r
             """),
-            {"agent": digests.fingerprint(self.own_parts(build.state)), **since},
+            {"agent": digests.fingerprint(self.own_parts(build.state)), **values},
         )
         build.db.exec_driver_sql(f"analyze records ({', '.join(self.key)})")
         return incremental
@@ -300,7 +296,8 @@ class Summary(Enrichment):
         from agents.router import agent_for
 
         db = build.db
-        rows = db.execute(text((PROJECT / self.recipes()[0]).read_text() + " order by place")).mappings().all()
+        select, values, _ = self.query(build)
+        rows = db.execute(text(f"{select} order by place"), values).mappings().all()
         record = _insight_facts(rows)
         with engine_for(db, build.state.settings) as engine:
             (verdict,) = engine.analyse(agent_for(record), [record])

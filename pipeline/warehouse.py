@@ -44,13 +44,17 @@ class SqlStep(Step):
     def parameters(self, build: Build) -> dict[str, Any]:
         return {key: getattr(build.state.settings, key) for key in self.options}
 
-    def build(self, build: Build) -> Built:
-        db = build.db
+    def query(self, build: Build) -> tuple[str, dict[str, Any], bool]:
+        """The SELECT, its values, and whether it gives changed rows only."""
         select = (PROJECT / self.recipes()[0]).read_text()
         tables = set(SINCE.findall(select))
         incremental = bool(tables) and not build.full
         since = {f"{name}_since": build.consumed.get(f"staging.{name}", 0) if incremental else 0 for name in tables}
-        values = {**self.parameters(build), **since}
+        return select, {**self.parameters(build), **since}, incremental
+
+    def build(self, build: Build) -> Built:
+        db = build.db
+        select, values, incremental = self.query(build)
         columns = columns_of(db, self.target)
         if is_empty(db, self.target):
             # No difference to find: straight in, without a temporary copy.
