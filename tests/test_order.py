@@ -392,6 +392,7 @@ def _per_row(tables: dict[str, list]) -> dict[str, list]:
     """Without what is said per drop: of two rows of a key, whether they came in one drop."""
     kept = {name: rows for name, rows in tables.items() if name not in PER_DROP and not name.startswith("current ")}
     kept["analytics.review_queue"] = [row for row in kept["analytics.review_queue"] if row[0] != "duplicate_conflict"]
+    kept["analytics.ai_quality"] = [row[:3] for row in kept["analytics.ai_quality"]]  # dataset, read, rejected
     return kept
 
 
