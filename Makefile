@@ -6,7 +6,7 @@ BIN := .venv/bin
 ready := .venv/.ready
 export QUERY ?= select * from analytics.review_queue
 
-.PHONY: run test test-faults test-mutants plan ui sql bench docs lint clean help
+.PHONY: run test test-faults test-mutants plan ui sql bench bench-peers bench-scale docs lint clean help
 .DEFAULT_GOAL := help
 
 help: ## what can be made
@@ -44,6 +44,13 @@ sql: $(ready) ## a query: make sql QUERY="select * from warehouse.dim_students"
 
 bench: $(ready) ## speed and memory, as ratios to a bare COPY
 	@"$(BIN)/python" -m bench.run && "$(BIN)/python" -m bench.tickets && "$(BIN)/python" -m bench.llm
+
+bench-peers: $(ready) ## the same file with dlt and row by row, side by side: docs/peers.svg
+	@"$(BIN)/python" -m pip install --quiet --disable-pip-version-check -r bench/requirements.txt
+	@"$(BIN)/python" -m bench.peers
+
+bench-scale: $(ready) ## how the cost grows with the rows, and with sixty days of 1 %: docs/scale.svg (half an hour)
+	@"$(BIN)/python" -m bench.scale
 
 docs: $(ready) ## docs/: the data dictionary, and the picture of what is made from what
 	@"$(BIN)/python" -m pipeline dictionary

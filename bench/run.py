@@ -141,6 +141,7 @@ class House:
 
 def run_goal(goal: str) -> dict[str, float]:
     import luigi.retcodes
+    import pandas  # noqa: F401 (Arrow imports it at the first array: start-up, which is taken off, not a step's work)
 
     from pipeline.__main__ import main as eduflow
     from pipeline.config import settings
@@ -157,7 +158,7 @@ def run_goal(goal: str) -> dict[str, float]:
     with ledger(settings()) as db:
         query = "select coalesce(sum(seconds), 0) from etl.targets where run_id = :run"
         steps = float(db.execute(text(query), {"run": run_id()}).scalar_one())
-    return {"seconds": taken, "steps": steps, "peak": _peak()}
+    return {"seconds": taken, "steps": steps, "peak": peak()}
 
 
 def rebuild_marts(_: str) -> dict[str, Any]:
@@ -199,12 +200,12 @@ def bare_copy(name: str) -> dict[str, float]:
     folder = Path(os.environ["EDUFLOW_DATA_DIR"])
     database = Database("", Path(os.environ["EDUFLOW_DATABASE_DIR"]))
     files = [file for file in sorted(folder.rglob("*.csv")) if name in ("all", file.stem)]
-    bare = [(file.stem, _without_ragged(file)) for file in files]
+    bare = [(file.stem, without_ragged(file)) for file in files]
     seconds = min(_copy_all(database, bare) for _ in range(3))
-    return {"seconds": seconds, "steps": seconds, "peak": _peak()}
+    return {"seconds": seconds, "steps": seconds, "peak": peak()}
 
 
-def _without_ragged(file: Path) -> Path:
+def without_ragged(file: Path) -> Path:
     """The file as COPY can take it: a line whose commas outside quotes are too few or too many is left out."""
     columns = len(DATASETS[file.stem].columns)
     bare = file.parent.parent.parent / f"bare-{file.name}"
@@ -229,7 +230,7 @@ def _copy_all(database: Database, files: list[tuple[str, Path]]) -> float:
     return taken
 
 
-def _peak() -> float:
+def peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000  # Linux says kB
 
 
