@@ -1,0 +1,121 @@
+"""What a data folder may hold besides files: names at the limits, folders named like files, pipes, devices, bombs.
+
+The rest of it is in test_bad_input.py (links, loops, names with control characters) and test_drops.py.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+from conftest import PROJECT, House, csv_text
+from test_bad_input import TICKETS, assert_balanced, statuses, tickets
+from test_bombs import HEADER, MB, ROW, names, with_a_cell, zipped
+
+from pipeline.ingest import RawTickets
+from pipeline.step import UserError, begin_run, ledger, look
+
+LONG = "f" * 255  # as long as a name may be
+NAMES = ("a\\..\\..\\etc", "%2e%2e%2f", "a ... ", "C:\\x", "~root", "-rf", "$HOME", "a&b;c|d", "é" * 127, LONG)
+
+
+@pytest.fixture
+def no_hang() -> Iterator[None]:
+    """A test that waits for ever fails after two minutes."""
+
+    def fail(*_: object) -> None:
+        raise SystemExit("it hangs")  # no error that anybody catches
+
+    before = signal.signal(signal.SIGALRM, fail)
+    signal.alarm(120)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+def test_names_at_the_limits_and_names_that_want_to_leave_the_folder_are_names(house, capsys):
+    around = set(house.data.parent.iterdir())
+    for number, name in enumerate(NAMES):
+        house.rows(f"{name}/support_tickets.csv", "support_tickets", {"ticket_id": f"T{number}"})
+    deep = "/".join([LONG[:200]] * 14)  # 2,800 characters: with the folder of the test not far from what Linux takes
+    house.rows(f"{deep}/support_tickets.csv", "support_tickets", {"ticket_id": "deep"}, {"ticket_id": ""})
+    house.drop(f"{LONG[:251]}.csv", TICKETS)
+    assert house.run() == 0
+    assert len(tickets(house)) == len(NAMES) + 1
+    assert set(statuses(house)) == {f"{folder}/support_tickets.csv" for folder in (*NAMES, deep)}
+    assert f"no drop: '{LONG[:251]}.csv': matches no dataset" in capsys.readouterr().out
+    assert set(house.data.parent.iterdir()) == around | {house.output}
+    rejected = house.one("select drop_id from etl.drops where rejected > 0")
+    assert [path.name for path in house.output.glob("rejects/*")] == [f"support_tickets.rejects-{rejected}.csv"]
+    before = house.builds()
+    assert house.run() == 0
+    assert house.rebuilt_since(before) == set()
+
+
+def test_a_folder_named_like_a_file_is_a_folder(house):
+    house.drop("support_tickets.csv/support_tickets.csv", TICKETS)
+    (house.data / "students.csv").mkdir()
+    house.drop("student_progress.json.gz/2024-02-08/notes.txt", "x")
+    assert house.run() == 0
+    assert statuses(house) == {"support_tickets.csv/support_tickets.csv": "staged"}
+
+
+@pytest.mark.usefixtures("no_hang")
+@pytest.mark.parametrize("kind", ["pipe", "folder", "device"])
+def test_what_takes_the_place_of_a_file_after_the_look_at_it_is_not_waited_for(house, kind):
+    file = house.drop("support_tickets.csv", TICKETS)
+    begin_run()
+    with ledger() as db:
+        look(db)
+    file.unlink()
+    if kind == "pipe":
+        os.mkfifo(file)
+    elif kind == "folder":
+        file.mkdir()
+    else:
+        file.symlink_to("/dev/zero")
+    with pytest.raises(UserError, match="changed while it was read"):
+        RawTickets().run()
+    assert house.query("select count(*) from etl.drops") == [(0,)]
+    assert house.run() == 0
+
+
+def files_that_exhaust(house: House, factor: int) -> None:
+    """Files each of which would take gigabytes, were it read as a whole, or believed."""
+    house.drop("gzip/support_tickets.csv.gz", zipped(ROW * 10_000, 200 * factor))
+    house.drop("far/support_tickets.xlsx", with_a_cell("XFD1048576"))
+    for ending, start in (("csv", HEADER), ("xlsx", b"PK\x03\x04")):
+        os.truncate(house.drop(f"sparse/support_tickets.{ending}", start), 400 * MB * factor)
+    house.drop("names/support_tickets.csv", names([b"n" * 500 for _ in range(1_900)], 100 * factor))
+    house.drop("line/support_tickets.csv", HEADER + b"x" * 50 * MB * factor)
+    house.drop("letters/support_tickets.csv", HEADER + b"a\n" * 100_000 * factor)
+    with house.drop("wide/support_tickets.csv", HEADER).open("ab") as file:
+        for number in range(30 * factor):
+            row = csv_text("support_tickets", {"ticket_id": f"wide {number}", "subject": "w" * 3 * MB})
+            file.write(row.encode()[len(HEADER) :])
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("factor", [1, 8])
+def test_a_run_over_bombs_loads_what_can_be_read_and_stays_small(house, factor):
+    files_that_exhaust(house, factor)
+    command = [sys.executable, "-m", "pipeline", "run", "Clean"]
+    with (house.data.parent / "said").open("w+") as said:
+        environment = {**os.environ, **house.environment}
+        process = subprocess.Popen(command, cwd=PROJECT, env=environment, stdout=said, stderr=said)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        said.seek(0)
+        assert process.returncode == 0, said.read()[-3000:]
+    assert usage.ru_maxrss < 1_000_000  # kB, whatever the factor; 250,000 of them are the imports
+    places = {
+        **dict.fromkeys(("gzip", "far", "sparse", "line"), "refused"),
+        **dict.fromkeys(("names", "letters", "wide"), "staged"),
+    }
+    assert {path.split("/")[0]: status for path, status in statuses(house).items()} == places
+    assert len(tickets(house, "ticket_id")) == 30 * factor
+    assert_balanced(house)
