@@ -31,6 +31,11 @@ PROJECT = Path(__file__).parent.parent
 NUMBERS = count(1)
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Half as many again as there are cores: many tests wait for a clock, a server or another process."""
+    return (os.cpu_count() or 1) * 3 // 2
+
+
 def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
     """The bytes of a workbook hold the time it was made: by them a test would be called otherwise in every worker."""
     return argname if isinstance(val, bytes) else None
@@ -179,7 +184,8 @@ def cluster() -> Iterator[dict[str, str]]:
     connection = psycopg2.connect(**keywords)
     connection.autocommit = True
     with connection.cursor() as cursor:
-        cursor.execute("alter system set fsync = off")  # this cluster is thrown away
+        for setting in ("fsync = off", "full_page_writes = off", "checkpoint_timeout = '1h'", "max_wal_size = '8GB'"):
+            cursor.execute(f"alter system set {setting}")  # this cluster is thrown away
         cursor.execute("select pg_reload_conf()")
         cursor.execute("create database template_eduflow")
     with Database(url(keywords, "template_eduflow"), folder).transaction() as db:

@@ -8,6 +8,8 @@ from pipeline.audit import graph
 from tests.faults.sweep import HOW, Scene, Sweep
 
 GOALS = [step.task_family for step in graph()]
+# Built in full in a forked worker on the first day, and brought up to date on the second: all but the calendar.
+SWEEPS = [(1, 2, goal) for goal in GOALS] + [(2, 1, goal) for goal in GOALS if goal != "DimDate"]
 IN_STEPS = {"begin", "execute", "commit", "committed", "end"}
 
 
@@ -40,8 +42,7 @@ def test_some_steps_can_be_stopped_at_any_point(scenes, day, goal, kinds):
 
 
 @pytest.mark.faults
-@pytest.mark.parametrize("goal", GOALS)
-@pytest.mark.parametrize("day, workers", [(1, 2), (2, 1)])  # built in full in a forked worker; brought up to date
+@pytest.mark.parametrize("day, workers, goal", SWEEPS)
 def test_every_step_can_be_stopped_at_any_point(scenes, goal, day, workers):
     sweep = Sweep(scenes(day, goal), goal, workers)
     for how in HOW:
