@@ -11,6 +11,7 @@ from pipeline.page.markup import Html, el, join
 WIDTH, GAP = 640, 12
 NAMES, VALUES = 150, 90  # room for what stands left and right of bars
 AXIS, INNER = 54, 130  # room for a curve's numbers; its height
+MANY = 10  # points of a curve from which only the first and the last are marked
 STYLE = """
 text { font: 13px system-ui, sans-serif; fill: #444 } .title { font-weight: 600 } .axis { fill: #777 }
 .grid { stroke: #999; stroke-width: 0.5 } .bar { fill: #999 } .ours { fill: #1b6ca8 }
@@ -40,35 +41,39 @@ def bars(groups: Mapping[str, Mapping[str, tuple[float, str]]], *, ours: str, sa
 
 
 @dataclass(frozen=True)
-class Curve:
-    """points: (x, y), by x. across: what x is. The y axis starts at 0, the x axis too."""
+class Panel:
+    """Curves over one axis: name -> (x, y), by x. across: what x is. Both axes start at 0."""
 
     title: str
     across: str
-    points: Sequence[tuple[float, float]]
+    curves: Mapping[str, Sequence[tuple[float, float]]]
 
 
-def curves(panels: Sequence[Curve], *, said: str) -> str:
-    """One below the other."""
+def panels(contents: Sequence[Panel], *, said: str) -> str:
+    """Panels one below the other."""
     parts, top = [], 0
-    for panel in panels:
-        right = max(x for x, _ in panel.points)
-        high = _round_up(max(y for _, y in panel.points))
-        base = top + 32 + INNER
-        placed = [(AXIS + (WIDTH - AXIS - 30) * x / right, base - INNER * y / high) for x, y in panel.points]
+    for panel in contents:
+        points = [point for curve in panel.curves.values() for point in curve]
+        right, high = max(x for x, _ in points), _round_up(max(y for _, y in points))
+        base, end = top + 32 + INNER, WIDTH - NAMES
         parts.append(_text(panel.title, 0, top + 18, class_="title"))
         for share in (0, 0.5, 1):
             level = base - INNER * share
-            parts.append(el("line", x1=AXIS, x2=WIDTH - 30, y1=level, y2=level, class_="grid"))
+            parts.append(el("line", x1=AXIS, x2=end, y1=level, y2=level, class_="grid"))
             parts.append(_text(f"{high * share:g}", AXIS - 8, level + 4, text_anchor="end", class_="axis"))
-        parts.append(el("polyline", points=" ".join(f"{x:.1f},{y:.1f}" for x, y in placed), class_="line"))
-        if len(placed) < 10:
-            parts += [el("circle", cx=f"{x:.1f}", cy=f"{y:.1f}", r=3, class_="dot") for x, y in placed]
-            named = list(zip(placed, panel.points, strict=True))
-        else:
-            named = [(placed[at], panel.points[at]) for at in (0, -1)]
-        parts += [_text(f"{x:g}", at, base + 18, text_anchor="middle", class_="axis") for (at, _), (x, _) in named]
-        parts.append(_text(panel.across, (AXIS + WIDTH) / 2, base + 34, text_anchor="middle", class_="axis"))
+        marks: dict[str, float] = {}
+        for name, curve in panel.curves.items():
+            placed = [(AXIS + (end - AXIS) * x / right, base - INNER * y / high) for x, y in curve]
+            path = " ".join(f"{x:.1f},{y:.1f}" for x, y in placed)
+            parts.append(el("polyline", points=path, class_="line"))
+            parts.append(_text(name, placed[-1][0] + 8, placed[-1][1] + 4))
+            few = len(curve) < MANY
+            if few:
+                parts += [el("circle", cx=f"{x:.1f}", cy=f"{y:.1f}", r=3, class_="dot") for x, y in placed]
+            for at in range(len(curve)) if few else (0, -1):
+                marks[f"{curve[at][0]:g}"] = placed[at][0]
+        parts += [_text(mark, x, base + 18, text_anchor="middle", class_="axis") for mark, x in marks.items()]
+        parts.append(_text(panel.across, (AXIS + end) / 2, base + 34, text_anchor="middle", class_="axis"))
         top = base + 34 + GAP
     return _picture(top, said, parts)
 

@@ -42,7 +42,7 @@ FIRST_DAY = {
     "assessments.json": json_text("assessments", {}, {"assessment_id": "ASM002", "score": "many"}),
 }
 SECOND_DAY = {
-    "city_master.csv": csv_text("city_master", {}, {"city_name": "Nashik", "common_misspellings": "Nasik;Nashick"}),
+    "city_master.csv": csv_text("city_master", {}, {"city_name": "Nashik", "common_misspellings": "Nasik,Nashick"}),
     "course_catalog.csv": csv_text("course_catalog", {"price": "1200"}, {"course_id": "CRS003"}),
     "students_enrollment.csv": csv_text(
         "students_enrollment",
