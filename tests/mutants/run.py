@@ -26,7 +26,7 @@ def copy_project(folder: Path) -> Path:
     for name in COPIED:
         source = PROJECT / name
         if source.is_dir():
-            shutil.copytree(source, project / name, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(source, project / name, ignore=shutil.ignore_patterns("__pycache__", "out"))
         else:
             shutil.copy(source, project / name)
     return project
