@@ -174,6 +174,7 @@ class RiskAgent:
 # --- the rule -------------------------------------------------------------------------------------------------------
 
 
+@functools.cache
 def category_of(score: int) -> str:
     """24 -> Low, 25 -> Medium, 50 -> High, 75 -> Critical."""
     return next(name for least, name in CATEGORIES if score >= least)
@@ -274,6 +275,7 @@ def _counted(count: int, noun: str) -> str:
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
+@functools.lru_cache(maxsize=20_000)  # a percentage of two decimals is one of 10,001
 def _percent(value: float | Decimal | str | None) -> str:
     """Two decimals, downwards: 29.999 is under 30 and must not read 30.00."""
     return f"{Decimal(str(value)).quantize(Decimal('0.01'), rounding='ROUND_DOWN')}"

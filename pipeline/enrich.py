@@ -8,6 +8,7 @@ with one, a language model does, and the rules wherever it fails: each row says 
 from __future__ import annotations
 
 import functools
+import gc
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -127,6 +128,7 @@ class Enrichment(SqlStep):
         values = {"for_good": list(FOR_GOOD)} if by_model else {}
         found = build.db.execute(query.execution_options(yield_per=many), values).mappings().partitions(many)
         progress = Progress(f"analysing for {self.target}")
+        gc.freeze()  # what stands here stays: the collector need not look at it for every few opinions
         for rows in found:
             copy_in(build.db, "made", [self._opinions(engine, rows)])
             progress.add(len(rows))
@@ -146,7 +148,14 @@ class Enrichment(SqlStep):
 
 def as_table(rows: Sequence[Values]) -> pa.Table:
     """Rows of equal columns, as COPY takes them."""
-    return pa.table({name: pa.array([literal(row[name]) for row in rows], pa.string()) for name in rows[0]})
+    return pa.table({name: _texts([row[name] for row in rows]) for name in rows[0]})
+
+
+def _texts(values: list[Any]) -> pa.Array:
+    kinds = set(map(type, values)) - {type(None)}
+    if kinds == {int}:
+        return pa.array(values, pa.int64()).cast(pa.string())
+    return pa.array(values if kinds <= {str} else map(literal, values), pa.string())
 
 
 def provenance(verdict: Verdict[Any]) -> dict[str, str | None]:
