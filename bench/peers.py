@@ -8,8 +8,8 @@ dlt          a raw table, and a table merged by key, cleaned in pandas (by our r
 row by row   what the system before did: all rows in memory, each cell through its rule, `execute_values`; no raw
 bare COPY    the file as it is into text columns: what moving the bytes alone costs
 
-Each works in a process of its own that first imports what it needs and connects; then its seconds count. The fastest
-of three rounds is shown. All must end with the same rows, else nothing is printed. The picture: `docs/peers.svg`.
+Each works in a process of its own that first imports what it needs and connects; then its seconds count. The faster
+of two rounds is shown. All must end with the same rows, else nothing is printed. The picture: `docs/peers.svg`.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="EduFlow beside a peer loader and the row-wise way.")
     parser.add_argument("--students", type=int, default=100_000)
     parser.add_argument("--events", type=int, default=1_000_000)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--picture", type=Path, default=PROJECT / "docs" / "peers.svg")
     parser.add_argument("--child", choices=WORK, help=argparse.SUPPRESS)
     options = parser.parse_args()
