@@ -7,6 +7,7 @@ with one, a language model does, and the rules wherever it fails: each row says 
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import gc
 from collections.abc import Iterator, Mapping, Sequence
@@ -128,9 +129,10 @@ class Enrichment(SqlStep):
         values = {"for_good": list(FOR_GOOD)} if by_model else {}
         found = build.db.execute(query.execution_options(yield_per=many), values).mappings().partitions(many)
         progress = Progress(f"analysing for {self.target}")
-        gc.freeze()  # what stands here stays: the collector need not look at it for every few opinions
         for rows in found:
-            copy_in(build.db, "made", [self._opinions(engine, rows)])
+            with _without_collector():
+                opinions = self._opinions(engine, rows)
+            copy_in(build.db, "made", [opinions])
             progress.add(len(rows))
         return progress.rows
 
@@ -144,6 +146,18 @@ class Enrichment(SqlStep):
             for row, verdict in zip(rows, verdicts, strict=True)
         ]
         return as_table(opinions)
+
+
+@contextlib.contextmanager
+def _without_collector() -> Iterator[None]:
+    """Opinions are many small objects without cycles: looking for some at every few takes a fifth of the time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def as_table(rows: Sequence[Values]) -> pa.Table:
