@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -57,6 +59,16 @@ def test_two_workers_give_the_same_tables(small):
     done = small.command(*PLAIN, "EduFlow", "--local-scheduler", "--workers", "2")
     assert done.returncode == 0, done.stderr
     assert small.contents() == alone
+
+
+def test_run_after_run_in_one_program_no_process_gathers(small):
+    """Luigi starts a manager per run, which ends when the collector takes the run's worker."""
+    for _ in range(3):
+        small.query("delete from etl.targets where target like '%.ai_%'")
+        assert small.run() == 0
+        gc.collect()
+    assert gc.isenabled()
+    assert len(multiprocessing.active_children()) <= 1  # of the last run, whose worker Luigi still holds
 
 
 def test_a_central_luigid_schedules_the_graph(small, luigid):
