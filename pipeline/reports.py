@@ -14,15 +14,17 @@ import luigi
 from luigi.util import requires
 from sqlalchemy import Connection, text
 
+from pipeline.config import settings
 from pipeline.drops import Drop, datasets_without_a_file, shown, unsettled
 from pipeline.enrich import ENRICHMENT, insights, opinions
 from pipeline.ingest import RAW, Ingest
 from pipeline.marts import MARTS, CheckAnalytics, Insights
 from pipeline.staging import STAGED, Clean
-from pipeline.step import Build, Built, State, Step, UserError, glance, ledger, look, note_run, run_id
+from pipeline.step import Build, Built, State, Step, UserError, failure_recorded, glance, ledger, look, note_run, run_id
 from pipeline.warehouse import WAREHOUSE, CheckWarehouse, DimStudents, Warehouse
 from targets import export
 from targets.artifact import Content, content_digest, write_files
+from targets.database import retrying
 from targets.parts import Parts, digest
 
 
@@ -339,12 +341,17 @@ class Intake(luigi.Task):
         return Settled()
 
     def run(self) -> None:
+        with failure_recorded("intake", settings()):
+            waiting = retrying(self._noted)
+        if waiting:
+            raise UserError(waiting_text(waiting))
+
+    def _noted(self) -> list[Drop]:
         with ledger() as db:
             waiting = unsettled(look(db).drops)
             if waiting:
                 note_run(db, "unsettled")
-        if waiting:
-            raise UserError(waiting_text(waiting))
+        return waiting
 
 
 def waiting_text(waiting: list[Drop]) -> str:

@@ -366,7 +366,7 @@ class Step(luigi.Task):
 
     def run(self) -> None:
         options = settings()
-        with _failure_recorded(self.target, options):
+        with failure_recorded(self.target, options):
             retrying(lambda: prepare(options))
             while not retrying(lambda: self._made(options)):
                 for step in self.steps():
@@ -433,7 +433,8 @@ class Step(luigi.Task):
 
 
 @contextlib.contextmanager
-def _failure_recorded(target: str, options: Settings) -> Iterator[None]:
+def failure_recorded(target: str, options: Settings) -> Iterator[None]:
+    """Note a failure of the run; one of the database is said in words, without any value of a row."""
     try:
         yield
     except Exception as error:
