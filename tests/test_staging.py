@@ -4,11 +4,13 @@ recipe changed. Every row is accounted for, and what is built on staging follows
 from __future__ import annotations
 
 import shutil
-from itertools import permutations
+from itertools import pairwise, permutations
 
 import psycopg2
 import pytest
 from conftest import csv_text
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from init_db import derived_schemas
 from pipeline.contracts import DATASETS
@@ -134,11 +136,11 @@ def test_loading_day_by_day_equals_loading_all_at_once(house):
 
 def test_the_order_of_arrival_does_not_matter(house):
     """Each of the six orders: corrections, rejects, duplicates, moved students, identical rows sent again."""
-    load(house, *DAYS, goal="Warehouse")
+    load(house, *DAYS)
     in_order = everything(house)
     for order in list(permutations(DAYS))[1:]:
         emptied(house)
-        load(house, *order, goal="Warehouse")
+        load(house, *order)
         assert everything(house) == in_order
 
 
@@ -444,3 +446,39 @@ def test_raw_tells_quoted_words_from_nothing_and_keeps_what_the_contract_does_no
         (*[None] * 6, short),
         (*[None] * 6, long),
     ]
+
+
+# --- any order, any split -------------------------------------------------------------------------------------------
+
+EVENTS = st.fixed_dictionaries(
+    {
+        "event_id": st.sampled_from(["e1", "e2", "e3", ""]),
+        "student_id": st.sampled_from(["STU001", "stu-2", "?"]),
+        "course_id": st.sampled_from(["CRS001", "crs002", ""]),
+        "score": st.sampled_from(["50", "150", "", "abc"]),
+        "event_timestamp": st.sampled_from(["2024-02-01T10:00:00Z", "2024-02-02T10:00:00Z", "2024-02-03T10:00:00Z"]),
+    }
+)
+DROPS = st.lists(st.lists(EVENTS, max_size=4), min_size=2, max_size=3)
+
+
+@settings(
+    max_examples=8,
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(data=st.data(), drops=DROPS)
+def test_any_order_and_any_split_into_runs_gives_the_same(house, data, drops):
+    files = [{f"2024-02-0{day}/student_progress.csv": progress(*rows)} for day, rows in enumerate(drops, 1)]
+    emptied(house)
+    load(house, {path: content for file in files for path, content in file.items()}, goal="Warehouse")
+    at_once = everything(house)
+    shuffled = data.draw(st.permutations(files), label="order of arrival")
+    cuts = data.draw(st.sets(st.integers(1, len(files) - 1)), label="cuts between runs")
+    bounds = [0, *sorted(cuts), len(files)]
+    emptied(house)
+    for start, end in pairwise(bounds):
+        run = {path: content for file in shuffled[start:end] for path, content in file.items()}
+        load(house, run, goal="Warehouse")
+    assert everything(house) == at_once
