@@ -49,7 +49,7 @@ bench-peers: $(ready) ## the same file with dlt and row by row, side by side: do
 	@"$(BIN)/python" -m pip install --quiet --disable-pip-version-check -r bench/requirements.txt
 	@"$(BIN)/python" -m bench.peers
 
-bench-scale: $(ready) ## how the cost grows with the rows, and with sixty days of 1 %: docs/scale.svg (half an hour)
+bench-scale: $(ready) ## how the cost grows with the rows, and with sixty days of 1 %: docs/scale.svg
 	@"$(BIN)/python" -m bench.scale
 
 docs: $(ready) ## docs/: the data dictionary, and the picture of what is made from what

@@ -21,7 +21,6 @@ import io
 import json
 import os
 import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -53,10 +52,10 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--picture", type=Path, default=PROJECT / "docs" / "peers.svg")
-    parser.add_argument("--child", choices=WORK, help=argparse.SUPPRESS)
+    parser.add_argument("--child", nargs=2, metavar=("WORK", "ROUND"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
-        print(json.dumps(WORK[options.child]()))
+        print(json.dumps(WORK[options.child[0]]()))
         return
     best: dict[str, dict[str, Any]] = {}
     for number in range(1, options.rounds + 1):
@@ -64,7 +63,7 @@ def main() -> None:
         file = next(house.folder.rglob("student_progress.csv"))
         shutil.move(without_ragged(file), file)  # pandas would read a broken row as a short one
         with held(house):
-            taken = {name: asked(house, name, number) for name in WORK}
+            taken = {name: house.ask(name, f"round {number}", "bench.peers") for name in WORK}
         results = {name: taken[name]["result"] for name in TABLES}
         if len(set(map(str, results.values()))) > 1:
             sys.exit(f"the peers do not agree on the rows: {results}")
@@ -72,14 +71,6 @@ def main() -> None:
             best[name] = min(values, best.get(name, values), key=lambda one: one["seconds"])
     show(best, options.events)
     options.picture.write_text(picture(best, options.events))
-
-
-def asked(house: House, name: str, number: int) -> dict[str, Any]:
-    """What the process of one contestant says."""
-    print(f"round {number}: {NAMES[name]}", file=sys.stderr)
-    command = [sys.executable, "-m", "bench.peers", "--child", name]
-    done = subprocess.run(command, cwd=PROJECT, env=house.environment(), stdout=subprocess.PIPE, check=True)
-    return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
 # --- what the processes do ------------------------------------------------------------------------------------------

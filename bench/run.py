@@ -106,10 +106,10 @@ class House:
         with contextlib.redirect_stdout(io.StringIO()):
             generate.main([*size, "--out", str(self.folder / "data")])
 
-    def ask(self, work: str, argument: str) -> Any:
-        """What a process of its own says."""
+    def ask(self, work: str, argument: str, benchmark: str = "bench.run") -> Any:
+        """What a process of its own says: a child of this benchmark."""
         print(f"{self.name}: {work} {argument}", file=sys.stderr)
-        command = [sys.executable, "-m", "bench.run", "--child", work, argument]
+        command = [sys.executable, "-m", benchmark, "--child", work, argument]
         done = subprocess.run(command, cwd=PROJECT, env=self.environment(), stdout=subprocess.PIPE, check=True)
         return json.loads(done.stdout.splitlines()[-1])
 
