@@ -235,8 +235,8 @@ def house(cluster: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 @pytest.fixture
-def luigid(tmp_path: Path) -> Iterator[str]:
-    """The URL of a central scheduler."""
+def central(tmp_path: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """A central scheduler: its URL, and its process."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -251,7 +251,13 @@ def luigid(tmp_path: Path) -> Iterator[str]:
             break
         except OSError:
             time.sleep(0.1)
-    yield address
+    yield address, process
     process.terminate()
     process.wait(10)
     log.close()
+
+
+@pytest.fixture
+def luigid(central: tuple[str, subprocess.Popen[bytes]]) -> str:
+    """The URL of a central scheduler."""
+    return central[0]

@@ -6,7 +6,6 @@ one more run ends where an undisturbed one does.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import signal
@@ -375,40 +374,24 @@ def test_another_user_who_may_not_write_there_is_told_so(filled, undisturbed):
 # --- luigid ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_luigid_that_dies_ends_the_run_with_one_sentence_and_the_next_one_completes(filled, undisturbed, tmp_path):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    code = "from luigi.cmdline import luigid; luigid()"
-    central = [sys.executable, "-c", code, "--address", "127.0.0.1", "--port", str(port), "--state-path"]
-    environment = {**os.environ, **filled.environment}
-    with (tmp_path / "log").open("wb") as log:
-        luigid = subprocess.Popen([*central, str(tmp_path / "state")], cwd=PROJECT, stdout=log, stderr=log)
-    try:
-        for _ in range(200):
-            with contextlib.suppress(OSError):
-                socket.create_connection(("127.0.0.1", port), 1).close()
-                break
-            time.sleep(0.1)
-        command = [sys.executable, *RUN, "--scheduler", f"http://127.0.0.1:{port}"]
-        run = subprocess.Popen(
-            command, cwd=PROJECT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
-        assert run.stdout
-        said = ""
-        for line in run.stdout:
-            said += line
-            if line.startswith("staging."):
-                luigid.send_signal(signal.SIGKILL)
-                killed = time.monotonic()
-                break
-        said += run.stdout.read()
-        assert run.wait(60) == 40, said
-        assert time.monotonic() - killed < 40
-        assert "The central scheduler does not answer" in said and "Traceback" not in said
-    finally:
-        luigid.kill()
-        luigid.wait()
+def test_a_luigid_that_dies_ends_the_run_with_one_sentence_and_the_next_one_completes(filled, undisturbed, central):
+    address, luigid = central
+    command, environment = [sys.executable, *RUN, "--scheduler", address], {**os.environ, **filled.environment}
+    run = subprocess.Popen(
+        command, cwd=PROJECT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    assert run.stdout
+    said = ""
+    for line in run.stdout:
+        said += line
+        if line.startswith("staging."):
+            luigid.send_signal(signal.SIGKILL)
+            killed = time.monotonic()
+            break
+    said += run.stdout.read()
+    assert run.wait(60) == 40, said
+    assert time.monotonic() - killed < 40
+    assert "The central scheduler does not answer" in said and "Traceback" not in said
     ends_as_undisturbed(filled, undisturbed)
 
 
