@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 
 import psycopg2
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 from sqlalchemy import URL, Connection, Engine, create_engine, exc, make_url, text
 from sqlalchemy.pool import NullPool
@@ -335,7 +336,7 @@ def copy_in(db: Connection, table: str, tables: Iterable[pa.Table]) -> None:
     source = _Chunks(chunks)
     try:
         with raw_cursor(db) as cursor:
-            cursor.copy_expert(f"copy {table} ({columns}) from stdin (format csv)", source, size=1 << 18)
+            cursor.copy_expert(f"copy {table} ({columns}) from stdin", source, size=1 << 18)
     except psycopg2.Error:
         if source.error is not None:
             raise source.error from None
@@ -344,16 +345,39 @@ def copy_in(db: Connection, table: str, tables: Iterable[pa.Table]) -> None:
         chunks.close()  # type: ignore[attr-defined]
 
 
+# Backslash first; a quote only because Arrow writes none without quoting, too, which COPY's text format does not know.
+ESCAPES = {"\\": r"\\", '"': r"\x22", "\t": r"\t", "\n": r"\n", "\r": r"\r"}
+
+
 def _encode(table: pa.Table) -> pa.Buffer:
+    """Rows in COPY's text format: a million events load in 1.45 s, in 1.6 as CSV, where each text is in quotes."""
     sink = pa.BufferOutputStream()
-    # The session's time zone is UTC; writing a zone takes forty times as long (95 ms against 2.5 for 100,000).
-    zoned = [pa.types.is_timestamp(field.type) and field.type.tz is not None for field in table.schema]
-    kinds = [pa.timestamp("us") if naive else field.type for field, naive in zip(table.schema, zoned, strict=True)]
-    table = table.cast(pa.schema(list(zip(table.column_names, kinds, strict=True))))
-    # Strings are always quoted, so that COPY takes an unquoted nothing for NULL and "" for the empty text.
-    options = pa.csv.WriteOptions(include_header=False, quoting_style="needed", batch_size=10_000)
-    pa.csv.write_csv(table, sink, options)
+    options = pa.csv.WriteOptions(include_header=False, delimiter="\t", quoting_style="none", batch_size=10_000)
+    pa.csv.write_csv(pa.table(list(map(_as_copied, table.columns)), table.column_names), sink, options)
     return sink.getvalue()
+
+
+def _as_copied(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The column with special characters escaped and \\N for nothing; what Arrow writes as COPY reads it, as it is."""
+    kind = column.type
+    if pa.types.is_timestamp(kind) and kind.tz is not None:
+        # The session's time zone is UTC; writing a zone takes forty times as long (95 ms against 2.5 for 100,000).
+        column = column.cast(pa.timestamp("us"))
+    elif not (pa.types.is_primitive(kind) or pa.types.is_decimal(kind)):
+        column = column.cast(pa.string())
+        held = [_bytes(chunk) for chunk in column.chunks if len(chunk)]
+        for special, escaped in ESCAPES.items():
+            if any(special.encode() in text for text in held):  # most columns have none, and this is seen quickly
+                column = pc.replace_substring(column, special, escaped)
+    return column.cast(pa.string()).fill_null(r"\N") if column.null_count else column
+
+
+def _bytes(texts: pa.StringArray) -> bytes:
+    """All texts of an array, one after the other."""
+    _, offsets, data = texts.buffers()
+    places = memoryview(offsets).cast("i")
+    start, end = places[texts.offset], places[texts.offset + len(texts)]
+    return data[start:end].to_pybytes() if data else b""
 
 
 class Spool:
@@ -378,7 +402,7 @@ class Spool:
         self._file.seek(0)
         names = ", ".join(f'"{name}"' for name in self._columns)
         with raw_cursor(self._db) as cursor:
-            cursor.copy_expert(f"copy {self._table} ({names}) from stdin (format csv)", self._file, size=1 << 18)
+            cursor.copy_expert(f"copy {self._table} ({names}) from stdin", self._file, size=1 << 18)
 
 
 def copy_out(

@@ -327,7 +327,7 @@ def test_a_foreign_key_set_aside_is_added_once_and_checks_what_is_there(db):
 AWKWARD = [
     None, "", " ", "NULL", "\\N", "\\.", "\\", "a\\nb", "\n", "a\nb", "\r\n", "\r", "\t", '"', '""', 'say "hi"', ",",
     "a,b;c|d", "007", " 7 ", "NA", "ⅷ ≠ 8", "Zoë", "e\u0301", "李雷", "\U0001f469\u200d\U0001f3eb", "\u200b", "\ufeff",
-    "\x01", "\x7f", "'", "--", "%s", ":id", "{}", "x" * 100_000,
+    "\x01", "\x7f", "'", "--", "%s", ":id", "{}", "\\x22", "x" * 100_000,
 ]  # fmt: skip
 
 
