@@ -38,7 +38,7 @@ MAX_RECORD = 16_000_000  # bytes; a longer record is a damaged file, and memory 
 MAX_LINES = 100_000  # parsed at once: a record of two bytes takes as much memory as one of two hundred
 MAX_COLUMNS = 2_000
 MAX_NAME = 200  # characters of a column outside the contract: its name is repeated in every row
-MAX_NAMES = 64_000_000  # characters of such names in the rows parsed at once
+MAX_NAMES = 16_000_000  # characters of such names in the rows parsed at once
 MAX_HEADER = 1_000_000  # bytes
 MAX_DEPTH = 50  # JSON in JSON; far below where Python gives up, so that no record depends on how deep its caller stands
 MAX_WORKBOOK = 1_000_000_000  # bytes unpacked; a workbook is held in memory
@@ -289,10 +289,11 @@ class _Text(Source):
         if count <= self._most_lines:
             yield line, count, block
             return
-        starts = _line_starts(block)
-        for first in range(0, count, self._most_lines):
+        starts, first = _line_starts(block), 0
+        while first < count:  # the header, read amid the first block, lowers the number of lines
             last = min(first + self._most_lines, count)
             yield line + first, last - first, block[starts[first] : starts[last]]
+            first = last
 
     def _too_large(self, line: int) -> SourceError:
         what = f"a record of more than {MAX_RECORD // 1_000_000} MB; the line ends are missing or the file is damaged"
@@ -367,7 +368,11 @@ class _Csv(_Text):
     def _tables(self) -> Iterator[pa.Table]:
         line, carry = self._line, b""
         first = self._parts(line, _newlines(self._first), self._first) if self._first else ()
+        expected = line
         for start, count, block in chain(first, self._rest):
+            if start != expected:
+                raise AssertionError("the reader lost lines")
+            expected = start + count
             if carry:
                 block, count = carry + block, count + start - line
             else:

@@ -123,6 +123,15 @@ def test_names_are_found_in_camel_case_too(tmp_path, header):
     assert values(read(write(tmp_path, json.dumps([pet]), "pets.json"))[1]) == [("1", "2", "3", "4")]
 
 
+def test_short_lines_below_many_long_names_are_all_read(tmp_path):
+    """The header lowers how many lines are parsed at once when the first block is already being handed on."""
+    outside = [f"{'n' * 190}{number}" for number in range(500)]
+    count = sources.MAX_LINES + 20_000
+    source, rows = read(write(tmp_path, ",".join([*PETS.column_names, *outside]) + "\n" + f"{'x' * 10},,,\n" * count))
+    assert lines(rows) == list(range(2, count + 2))
+    assert source.rows == count
+
+
 def test_a_header_may_span_lines_and_follow_blank_ones(tmp_path):
     _, rows = read(write(tmp_path, '\n \n"pet\nid",name,born,owner_city\n1,2,3,4\n'))
     assert lines(rows) == [5]
