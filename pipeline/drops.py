@@ -41,6 +41,7 @@ class Drop:
     judged_by: str | None
     partial: bool
     in_raw: bool
+    size: int  # bytes of the file
     rows: int | None  # records landed
     fields: tuple[str | None, ...]  # the contract column of each column of the file, None outside the contract
     delimiter: str
@@ -252,7 +253,7 @@ def datasets_without_a_file(drops: Iterable[Drop]) -> list[str]:
 def read_drops(db: Connection) -> list[Drop]:
     """All drops, in the order in which their rows count: (drop_date, drop_id)."""
     query = """
-        select drop_id, dataset, path, sha256, drop_date, status, reason, decision, judged_by, partial,
+        select drop_id, dataset, path, sha256, drop_date, status, reason, decision, judged_by, partial, size,
             landed_at is not null as in_raw, rows, coalesce(format -> 'fields', '[]') as fields,
             coalesce(format ->> 'delimiter', ',') as delimiter
         from etl.drops order by drop_date, drop_id

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 import luigi
@@ -27,7 +27,7 @@ from pipeline.guard import Profile, compared, compared_keys, held_reason
 from pipeline.rules import Cities, Context, clean
 from pipeline.step import Build, Built, Progress, State, Step, log
 from targets import parts as digests
-from targets.database import Spool, copy_in, copy_out
+from targets.database import MAX_CHUNK, Spool, copy_in, copy_out
 from targets.parts import Parts
 from targets.table import Difference, apply_difference, columns_of, count_rows, is_empty, without_indexes
 
@@ -114,6 +114,12 @@ def read_raw(db: Connection, dataset: Dataset, drop_id: int, chunk_rows: int) ->
     query = f"select {', '.join(types)} from raw.{dataset.name} where _drop_id = %(drop)s"
     for chunk in copy_out(db, query, {"drop": drop_id}, types, chunk_rows):
         yield chunk.to_pandas(types_mapper=pd.ArrowDtype)
+
+
+def _all_small(drops: Sequence[Drop]) -> bool:
+    """Whether the records of these drops fit into a chunk, however wide: of a packed file, nobody knows."""
+    packed = any(drop.path.lower().endswith((".gz", ".xlsx")) for drop in drops)
+    return not packed and sum(drop.size for drop in drops) <= MAX_CHUNK
 
 
 KINDS = ("changed", "flagged", "rejected")
@@ -219,7 +225,7 @@ class Cleaning:
 
     def _raw(self, options: Settings) -> Iterator[tuple[Drop, pd.DataFrame]]:
         """The records of the drops, in chunks."""
-        if sum(drop.rows or 0 for drop in self.drops) <= options.chunk_rows:
+        if sum(drop.rows or 0 for drop in self.drops) <= options.chunk_rows and _all_small(self.drops):
             yield from list(self._read(self.db, options))
             return
         # A second connection reads ahead: raw is committed and append-only, and one connection can't do both.

@@ -59,7 +59,7 @@ set local random_page_cost = 0.1
 """
 TIMEOUT = 10  # seconds for a connection
 SILENCE = 30.0  # seconds in which a server that did not answer is not asked again: a run has fifty steps
-MAX_CHUNK = 64_000_000  # bytes of a chunk of rows read: a hundred thousand of a few megabytes each are too many
+MAX_CHUNK = 16_000_000  # bytes of a chunk of rows read: a hundred thousand of a few megabytes each are too many
 RETRIED = {"40001", "40P01", "57P01"}  # serialization failure, deadlock, the server was stopped
 
 
@@ -408,7 +408,7 @@ class Spool:
 def copy_out(
     db: Connection, query: str, parameters: dict[str, Any], types: dict[str, pa.DataType], chunk_rows: int
 ) -> Iterator[pa.Table]:
-    """The rows of a query by COPY, as Arrow tables of the given column types and up to `chunk_rows` rows, or 64 MB."""
+    """The rows of a query by COPY, as Arrow tables of the given column types and up to `chunk_rows` rows, or 16 MB."""
 
     def produce(put: Callable[[pa.Table], None]) -> None:
         sink = _Sink(chunk_rows, lambda rows: put(_decode(rows, types)))

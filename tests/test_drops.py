@@ -35,7 +35,7 @@ def file(path: str, content: str, day: date | None = None) -> File:
 def drop(drop_id: int, path: str, content: str, **different) -> Drop:
     values = {
         "dataset": "support_tickets", "drop_date": DAY, "status": "staged", "reason": None, "decision": None,
-        "judged_by": "judge", "partial": False, "in_raw": True, "rows": 1, "fields": (), "delimiter": ",",
+        "judged_by": "judge", "partial": False, "in_raw": True, "size": 1, "rows": 1, "fields": (), "delimiter": ",",
     }  # fmt: skip
     return Drop(drop_id=drop_id, path=path, sha256=content, **{**values, **different})
 

@@ -99,19 +99,25 @@ def files_that_exhaust(house: House, factor: int) -> None:
             file.write(row.encode()[len(HEADER) :])
 
 
+# Not the peak that wait4() tells: that one begins with what the process held from which this one was forked.
+RUN = """
+import sys
+from pipeline.__main__ import main
+from tests.limited import peak
+code = main(["run", "Clean"])
+print(peak())
+sys.exit(code)
+"""
+
+
 @pytest.mark.faults
 @pytest.mark.parametrize("factor", [1, 8])
 def test_a_run_over_bombs_loads_what_can_be_read_and_stays_small(house, factor):
     files_that_exhaust(house, factor)
-    command = [sys.executable, "-m", "pipeline", "run", "Clean"]
-    with (house.data.parent / "said").open("w+") as said:
-        environment = {**os.environ, **house.environment}
-        process = subprocess.Popen(command, cwd=PROJECT, env=environment, stdout=said, stderr=said)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        said.seek(0)
-        assert process.returncode == 0, said.read()[-3000:]
-    assert usage.ru_maxrss < 1_000_000  # kB, whatever the factor; 250,000 of them are the imports
+    environment = {**os.environ, **house.environment}
+    done = subprocess.run([sys.executable, "-c", RUN], cwd=PROJECT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+    assert int(done.stdout.splitlines()[-1]) < 800_000_000  # bytes, whatever the factor; 250 MB are the imports
     places = {
         **dict.fromkeys(("gzip", "far", "sparse", "line"), "refused"),
         **dict.fromkeys(("names", "letters", "wide"), "staged"),
