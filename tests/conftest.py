@@ -175,16 +175,25 @@ class House:
         return {table: sorted(self.query(f"select {columns} from {table}"), key=repr) for table, columns in tables}
 
 
+def _in_memory() -> Path | None:
+    """A file system in memory with room for a cluster per worker, or None.
+
+    A database per test is hundreds of files made and deleted; where many were just deleted, ext4 is slow to make one.
+    """
+    memory = Path("/dev/shm")
+    return memory if os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 4 << 30 else None
+
+
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[dict[str, str]]:
     """The keywords of a server of our own, with a template database."""
-    folder = Path(tempfile.mkdtemp(prefix="eduflow-test-"))
+    folder = Path(tempfile.mkdtemp(prefix="eduflow-test-", dir=_in_memory()))
     folder.chmod(0o711)  # the service user that a root's server runs as must pass
     keywords = server.start(folder / "pg")
     connection = psycopg2.connect(**keywords)
     connection.autocommit = True
     with connection.cursor() as cursor:
-        for setting in ("fsync = off", "full_page_writes = off", "checkpoint_timeout = '1h'", "max_wal_size = '8GB'"):
+        for setting in ("fsync = off", "full_page_writes = off", "checkpoint_timeout = '1h'", "max_wal_size = '512MB'"):
             cursor.execute(f"alter system set {setting}")  # this cluster is thrown away
         cursor.execute("select pg_reload_conf()")
         cursor.execute("create database template_eduflow")

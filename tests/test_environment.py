@@ -6,6 +6,7 @@ one more run ends where an undisturbed one does.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -239,12 +240,18 @@ def through(proxy: Proxy, house: House) -> str:
 
 def silent_once_busy(proxy: Proxy, house: House, query: str) -> threading.Thread:
     """The proxy goes silent as soon as a connection of the run is at such a query."""
-    like = "select count(*) from pg_stat_activity where datname = current_database() and query ilike %s"
+    busy = "select count(*) from pg_stat_activity where datname = current_database() and query ilike %s"
+    connection = house.database.connect()  # one, and before the wait: the machine may be busy
+    connection.autocommit = True
 
     def wait() -> None:
         deadline = time.monotonic() + 60
-        while not house.one(like + " and pid <> pg_backend_pid()", query) and time.monotonic() < deadline:
-            time.sleep(0.005)
+        with contextlib.closing(connection), connection.cursor() as cursor:
+            while time.monotonic() < deadline:
+                cursor.execute(busy + " and pid <> pg_backend_pid()", [query])
+                if cursor.fetchone()[0]:
+                    break
+                time.sleep(0.005)
         proxy.silent = True
 
     thread = threading.Thread(target=wait)

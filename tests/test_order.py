@@ -382,6 +382,8 @@ def _parts(data: st.DataObject, files: list) -> list[list[tuple]]:
     """The halves, dealt to three runs: in any order but that the first half of a file never comes after the second."""
     runs: list[list[tuple]] = [[], [], []]
     for day, name, rows, cut in files:
+        if rows[:cut] == rows[cut:]:  # the same bytes on the same day are one drop, however often they come
+            cut = 0
         first, second = sorted(data.draw(st.tuples(st.integers(0, 2), st.integers(0, 2))))
         runs[first].append((day, 1, name, rows[:cut]))
         runs[second].append((day, 2, name, rows[cut:]))
