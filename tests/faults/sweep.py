@@ -25,6 +25,7 @@ from tests.faults.runs import Nursery, Run
 
 HOW = ("kill", "raise", "cut")
 QUIET = 2.0  # seconds in which nothing of a stopped run may be left
+AROUND = 3
 NUMBERS = count(1)
 
 
@@ -133,8 +134,12 @@ class Sweep:
         house.close()
 
     def of_steps(self) -> range:
-        """The points from the first beginning of a step to the last end of one."""
-        return range(self.kinds.index("begin") + 1, len(self.kinds) - self.kinds[::-1].index("end") + 1)
+        """The points from the first beginning of a step to the last end of one.
+
+        And some around them: where two processes meet points, the same one has another number in another run.
+        """
+        first, last = self.kinds.index("begin") + 1, len(self.kinds) - self.kinds[::-1].index("end")
+        return range(max(first - AROUND, 1), min(last + AROUND, len(self.kinds)) + 1)
 
     def of_run(self) -> range:
         return range(1, len(self.kinds) + 1)
