@@ -25,7 +25,6 @@ from tests.faults.runs import Nursery, Run
 
 HOW = ("kill", "raise", "cut")
 QUIET = 2.0  # seconds in which nothing of a stopped run may be left
-AROUND = 3
 NUMBERS = count(1)
 
 
@@ -120,6 +119,7 @@ class Sweep:
 
     def __init__(self, scene: Scene, goal: str, workers: int) -> None:
         self.scene, self.arguments = scene, ("run", goal, "--workers", str(workers))
+        self.around = 3 if workers > 1 else 0
         scene.advance(goal)
         self.last_drop, self.before = scene.house.last_drop(), scene.house.everything()
         self.seen: set[str] = set()
@@ -136,10 +136,10 @@ class Sweep:
     def of_steps(self) -> range:
         """The points from the first beginning of a step to the last end of one.
 
-        And some around them: where two processes meet points, the same one has another number in another run.
+        And some around them where two processes meet points: the same one has another number in another run.
         """
         first, last = self.kinds.index("begin") + 1, len(self.kinds) - self.kinds[::-1].index("end")
-        return range(max(first - AROUND, 1), min(last + AROUND, len(self.kinds)) + 1)
+        return range(max(first - self.around, 1), min(last + self.around, len(self.kinds)) + 1)
 
     def of_run(self) -> range:
         return range(1, len(self.kinds) + 1)
