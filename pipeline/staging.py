@@ -116,10 +116,11 @@ def read_raw(db: Connection, dataset: Dataset, drop_id: int, chunk_rows: int) ->
         yield chunk.to_pandas(types_mapper=pd.ArrowDtype)
 
 
-def _all_small(drops: Sequence[Drop]) -> bool:
-    """Whether the records of these drops fit into a chunk, however wide: of a packed file, nobody knows."""
+def _fit_into_a_chunk(drops: Sequence[Drop], chunk_rows: int) -> bool:
+    """Whether the records of these drops are few and, however wide, small: of a packed file, nobody knows."""
     packed = any(drop.path.lower().endswith((".gz", ".xlsx")) for drop in drops)
-    return not packed and sum(drop.size for drop in drops) <= MAX_CHUNK
+    rows, size = sum(drop.rows or 0 for drop in drops), sum(drop.size for drop in drops)
+    return rows <= chunk_rows and size <= MAX_CHUNK and not packed
 
 
 KINDS = ("changed", "flagged", "rejected")
@@ -225,7 +226,7 @@ class Cleaning:
 
     def _raw(self, options: Settings) -> Iterator[tuple[Drop, pd.DataFrame]]:
         """The records of the drops, in chunks."""
-        if sum(drop.rows or 0 for drop in self.drops) <= options.chunk_rows and _all_small(self.drops):
+        if _fit_into_a_chunk(self.drops, options.chunk_rows):
             yield from list(self._read(self.db, options))
             return
         # A second connection reads ahead: raw is committed and append-only, and one connection can't do both.
