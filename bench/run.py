@@ -142,7 +142,7 @@ def run_goal(goal: str) -> dict[str, float]:
     import luigi.retcodes
     import pandas  # noqa: F401 (Arrow imports it at the first array: start-up, which is taken off, not a step's work)
 
-    from pipeline.__main__ import main as eduflow
+    from pipeline.cli import main as eduflow
     from pipeline.config import settings
     from pipeline.step import ledger, prepare, run_id
 
@@ -162,7 +162,7 @@ def run_goal(goal: str) -> dict[str, float]:
 
 def rebuild_marts(_: str) -> dict[str, Any]:
     """Each mart built again in full, and its SELECT by a plain `create table as`, the best of two: seconds by mart."""
-    from pipeline.__main__ import main as eduflow
+    from pipeline.cli import main as eduflow
     from pipeline.config import settings
     from pipeline.marts import MARTS
     from pipeline.step import ledger

@@ -21,7 +21,7 @@ import psycopg2
 import pytest
 
 from init_db import create_derived, migrate, server
-from pipeline.__main__ import main
+from pipeline.cli import main
 from pipeline.contracts import DATASETS
 from pipeline.step import _Process
 from targets.database import Database

@@ -102,7 +102,7 @@ def files_that_exhaust(house: House, factor: int) -> None:
 # Not the peak that wait4() tells: that one begins with what the process held from which this one was forked.
 RUN = """
 import sys
-from pipeline.__main__ import main
+from pipeline.cli import main
 from tests.limited import peak
 code = main(["run", "Clean"])
 print(peak())

@@ -63,7 +63,7 @@ def test_what_the_readme_links_is_there(name):
 
 
 def test_every_verb_is_in_the_readme():
-    from pipeline.__main__ import verbs
+    from pipeline.cli.verbs import names as verbs
 
     for verb in verbs():
         assert f"| `{verb}" in README

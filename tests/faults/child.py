@@ -67,7 +67,7 @@ def _run(request: dict[str, Any]) -> int:
     """In the fork: a run as from the command line, in a session of its own, its points counted."""
     from luigi.configuration import get_config
 
-    from pipeline.__main__ import main
+    from pipeline.cli import main
     from pipeline.step import Step
     from tests.faults import hook
 

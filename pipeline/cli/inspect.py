@@ -1,0 +1,178 @@
+"""Verbs that show: plan, account, trace, explain, check, dictionary."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from sqlalchemy import text
+
+from pipeline.cli.run import lacks_data_folder
+from pipeline.cli.tables import nearby, print_table
+from pipeline.config import PROJECT, Settings
+from pipeline.step import UserError, ledger, look
+
+
+def _exists(db: Any, relation: str) -> bool:
+    return db.execute(text("select to_regclass(:name)"), {"name": relation}).scalar() is not None
+
+
+def plan(_arguments: argparse.Namespace, options: Settings) -> int:
+    from pipeline.audit import graph
+    from pipeline.drops import shown, unsettled
+    from pipeline.ingest import RAW
+
+    if lacks_data_folder(options):
+        return 20
+    with ledger(options) as db:
+        state = look(db, options)
+        arrivals = [arrival for step in RAW for arrival in step().arrivals(state).new]
+        steps = [(step.target, step.why(state)) for step in graph()]
+        waiting = unsettled(state.drops)
+    for arrival in arrivals:
+        print(f"would land {shown(arrival.file.path)} ({arrival.file.dataset}, drop date {arrival.drop_date})")
+    stale = [{"target": target, "why": why} for target, why in steps if why]
+    print_table(stale, ("target", "why")) if stale else print("Nothing to do: everything is up to date.")
+    for drop in waiting:
+        print(f"waiting: drop {drop.drop_id} {drop.status}: {drop.reason}")
+    return 0
+
+
+EMPTY_CELLS = text("""
+    select n.name as "column", n.empty,
+        round(n.empty::numeric / nullif((profile -> 'rows')::bigint - (profile -> 'rejected')::bigint, 0), 2) as share
+    from etl.drops
+    cross join lateral (select key as name, value::bigint as empty from jsonb_each_text(profile -> 'nulls')) as n
+    where drop_id = :drop and n.empty > 0 order by n.empty desc, n.name
+""")
+
+
+def account(arguments: argparse.Namespace, options: Settings) -> int:
+    from pipeline.drops import shown
+    from pipeline.reports import ACCOUNT, balance_with_rejects
+
+    with ledger(options) as db:
+        if not _exists(db, "staging.open_rejects"):
+            raise UserError("Nothing is accounted for yet: python -m pipeline run")
+        drops = balance_with_rejects(db)
+        if arguments.drop is None:
+            print_table(drops, ACCOUNT)
+            return 0
+        drop = next((drop for drop in drops if drop["drop_id"] == arguments.drop), None)
+        if drop is None:
+            raise UserError(f"There is no drop {arguments.drop}. python -m pipeline account lists them.")
+        values = {"drop": arguments.drop}
+        stats = db.execute(
+            text("""
+                select "column", rule, changed, flagged, rejected from etl.rule_stats
+                where drop_id = :drop and changed + flagged + rejected > 0 order by 1, 2
+            """),
+            values,
+        )
+        rejects = db.execute(
+            text("""
+                select r.line, r.outcome, array_to_string(r.reasons, ', ') as reasons, r.key,
+                    case when o.line is not null then 'yes' when r.outcome = 'rejected' then 'no' end as open
+                from etl.rejects as r left join staging.open_rejects as o using (drop_id, line)
+                where r.drop_id = :drop order by r.line
+            """),
+            values,
+        )
+        for name, value in drop.items():
+            if value is not None:
+                print(f"{name:13} {shown(str(value))}")
+        print("\nEmpty cells per column, of the accepted rows")
+        print_table([dict(row._mapping) for row in db.execute(EMPTY_CELLS, values)], ("column", "empty", "share"))
+        print("\nWhat the rules did")
+        print_table([dict(row._mapping) for row in stats], ("column", "rule", "changed", "flagged", "rejected"))
+        print("\nRejected and duplicate rows (original text: etl.rejects, output/rejects)")
+        print_table([dict(row._mapping) for row in rejects], ("line", "outcome", "reasons", "key", "open"))
+    return 0
+
+
+def trace(arguments: argparse.Namespace, options: Settings) -> int:
+    from pipeline.audit import trace_layers, trace_records
+
+    found = False
+    with ledger(options) as db:
+        for record in trace_records(db, look(db, options), arguments.kind, arguments.key):
+            found = True
+            print(f"{record.path} line {record.line} (drop {record.drop_id}, {record.dataset}): {record.outcome}")
+            for column, before, after in record.cells:
+                if before is not None or after is not None:
+                    print(f"    {column:22} {_change(before, after)}")
+            if record.notes:
+                print(f"    flags                  {record.notes}")
+        for table, rows, count in trace_layers(db, arguments.kind, arguments.key):
+            found = found or count > 0
+            print(f"\n{table}: {count} row{'' if count == 1 else 's'}")
+            if count == 1:  # a column a line: a wide row is not read across
+                print_table([{"column": name, "value": value} for name, value in rows[0].items()], ("column", "value"))
+            else:
+                print_table(rows, tuple(rows[0]) if rows else ())
+    if not found:
+        raise UserError(f"No record of {arguments.kind} {arguments.key!r} in any drop.")
+    return 0
+
+
+def _change(before: str | None, after: str | None) -> str:
+    """What a rule did to a value: 'stu-2' -> 'STU002'."""
+    if before is None or after is None:
+        return repr(after) if before is None else f"{before!r} -> NULL"
+    return repr(before) if before == after else f"{before!r} -> {after!r}"
+
+
+def explain(arguments: argparse.Namespace, options: Settings) -> int:
+    from pipeline import enrich
+
+    key = arguments.student.strip().upper()
+    with ledger(options) as db:
+        if not _exists(db, "warehouse.ai_student_risk"):
+            raise UserError("No risk is known yet: python -m pipeline run")
+        found = enrich.explain(db, key)
+    if found is None:
+        raise UserError(f"No student {key!r} in warehouse.ai_student_risk.")
+    day = f", as of {found['as_of']}" if found["as_of"] else ""
+    print(f"{found['student_id']}: {found['category']} risk, {found['score']} of 100 points{day}\n")
+    columns = ("factor", "value", "threshold", "points")
+    factors = [(factor.code, factor.value, factor.threshold, factor.points) for factor in found["factors"]]
+    print_table([dict(zip(columns, factor, strict=True)) for factor in factors], columns)
+    print()
+    if not found["change"]:
+        print("The category is the lowest already.")
+    else:
+        to_do = " and ".join(change.wording for change in found["change"])
+        less = sum(change.points for change in found["change"])
+        print(f"Smallest change that lowers the category: {to_do} ({found['score']} - {less} points).")
+    for advice in found["interventions"]:
+        print(f"- {advice}")
+    return 0
+
+
+def dictionary(arguments: argparse.Namespace, options: Settings) -> int:
+    from pipeline.dictionary.pages import pages
+
+    with ledger(options) as db:
+        written = pages(db)
+    folder = arguments.to or PROJECT / "docs"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, page in written.items():
+        (folder / name).write_text(page)
+        print(f"written: {nearby(folder / name)}")
+    return 0
+
+
+def check(arguments: argparse.Namespace, options: Settings) -> int:
+    """Exit code 1 while an error stands."""
+    query = """
+        select layer, severity, name, what, offending, sample from etl.checks
+        order by array_position(array['staging', 'warehouse', 'analytics'], layer), name
+    """
+    with ledger(options) as db:
+        results = [dict(row._mapping) for row in db.execute(text(query))]
+    print_table(results, ("layer", "severity", "name", "offending", "what"))
+    offending = [result for result in results if result["offending"]]
+    for result in offending:
+        print(f"\n{result['name']} ({result['severity']}), the first of {result['offending']:,}:")
+        print_table(result["sample"], tuple(result["sample"][0]))
+    return 1 if any(result["severity"] == "error" for result in offending) else 0

@@ -1,0 +1,37 @@
+"""How tables and paths are printed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+
+def nearby(path: Path) -> Path:
+    """The path as seen from here, when it is below."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+
+
+def print_table(rows: Iterable[dict[Any, Any]], columns: Iterable[Any], names: Sequence[str] | None = None) -> None:
+    """Rows as aligned text: numbers to the right, at most 60 characters a cell, nothing for null."""
+    from pipeline.drops import shown
+
+    rows, columns = list(rows), list(columns)
+    if not rows:
+        print("  (none)")
+        return
+    header = list(names or map(str, columns))
+    cells = [["" if row[column] is None else shown(str(row[column])) for column in columns] for row in rows]
+    cells = [[cell if len(cell) <= 60 else cell[:59] + "…" for cell in row] for row in cells]
+    widths = [max(map(len, column)) for column in zip(header, *cells, strict=True)]
+    right = [all(_is_number(row[place]) for row in cells) for place in range(len(columns))]
+    for row in [header, ["-" * width for width in widths], *cells]:
+        aligned = [
+            cell.rjust(width) if to_right else cell.ljust(width)
+            for cell, width, to_right in zip(row, widths, right, strict=True)
+        ]
+        print("  " + "  ".join(aligned).rstrip())
+
+
+def _is_number(cell: str) -> bool:
+    return not cell or cell.lstrip("-").replace(".", "", 1).isdigit()

@@ -1,0 +1,88 @@
+"""The verbs of the command line: their words, options, one sentence and one example each."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import importlib
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+GOALS = ("EduFlow", "Warehouse", "Clean", "Ingest")
+KINDS = ("student", "event", "ticket", "course", "city")
+
+
+class Parser(argparse.ArgumentParser):
+    """Refuses an unknown word in one line that names the nearest right one."""
+
+    def error(self, message: str) -> NoReturn:
+        print(f"{self.prog}: {message}", file=sys.stderr)
+        self.exit(2)
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            words = list(map(str, action.choices))
+            near = difflib.get_close_matches(str(value), words, 1)
+            advice = f"did you mean {near[0]!r}?" if near else f"choose from {', '.join(words)}"
+            raise argparse.ArgumentError(action, f"unknown {action.metavar or action.dest} {value!r}; {advice}")
+
+
+def parser() -> Parser:
+    top = Parser(prog="eduflow", description="EduFlow: messy school files in, star schema out.")
+    verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB", parser_class=Parser)
+
+    def verb(name: str, where: str, sentence: str, example: str) -> argparse.ArgumentParser:
+        """A verb done by function `name` of module pipeline.cli.<where>, which is imported when it is needed."""
+        added = verbs.add_parser(name, help=sentence, description=sentence, epilog=f"Example: eduflow {example}")
+        added.set_defaults(do=lambda *given: getattr(importlib.import_module(f"pipeline.cli.{where}"), name)(*given))
+        return added
+
+    added = verb("run", "run", "build what is not up to date", "run --workers 2")
+    added.add_argument("goal", nargs="?", default="EduFlow", help=f"{', '.join(GOALS)} or any task (default EduFlow)")
+    added.add_argument("--workers", type=count, help="Luigi worker processes")
+    added.add_argument("--scheduler", metavar="URL", help="a luigid, like http://127.0.0.1:8082 (default: in-process)")
+    verb("plan", "inspect", "what would run, and why; runs nothing", "plan")
+    added = verb("account", "inspect", "the balance of every drop; of one drop with its rules and rejects", "account 7")
+    added.add_argument("drop", nargs="?", type=count)
+    sentence = "one record's way: file, line, rules, staging, dimension, facts (shows its values)"
+    added = verb("trace", "inspect", sentence, "trace student STU003")
+    added.add_argument("kind", choices=KINDS)
+    added.add_argument("key")
+    sentence = "a student's risk: every factor, and the smallest change that would lower it"
+    verb("explain", "inspect", sentence, "explain STU013").add_argument("student")
+    added = verb("sql", "sql", "run a query (read only) and print a table", 'sql "select * from analytics.student_360"')
+    added.add_argument("query")
+    added.add_argument("--csv", action="store_true", help="CSV with a header, for pipes")
+    added = verb("show", "sql", "print a mart, like class_daily_performance, by its key", "show student_360 --limit 5")
+    added.add_argument("mart")
+    added.add_argument("--limit", type=count, help="only the first so many rows")
+    added.add_argument("--csv", action="store_true", help="CSV with a header, for pipes")
+    sentence = "write docs/: what every file, table and column holds and is made from"
+    added = verb("dictionary", "inspect", sentence, "dictionary --to /tmp/docs")
+    added.add_argument("--to", metavar="FOLDER", type=Path, help="another folder than docs/")
+    verb("verify", "decide", "recount the data against the ledger; forget what is damaged", "verify")
+    sentence = "build a target, and what is made from it, again next time"
+    verb("forget", "decide", sentence, "forget analytics.student_360").add_argument("target")
+    verb("check", "inspect", "what the checks of each layer found last", "check")
+    sentence = "accept a held drop, or one that was refused or retracted"
+    verb("approve", "decide", sentence, "approve 7").add_argument("drop", type=count)
+    sentence = "take an accepted drop back, as if it had never come"
+    verb("retract", "decide", sentence, "retract 7").add_argument("drop", type=count)
+    sentence = "settle a refused or held drop, or one rejected row of a drop"
+    added = verb("refuse", "decide", sentence, "refuse 7 --line 12")
+    added.add_argument("drop", type=count)
+    added.add_argument("--line", type=count, help="the line of a rejected row")
+    return top
+
+
+def names() -> list[str]:
+    actions = next(action for action in parser()._actions if isinstance(action, argparse._SubParsersAction))
+    return list(actions.choices)
+
+
+def count(text: str) -> int:
+    """A whole number from 1 on."""
+    if not text.isascii() or not text.isdigit() or not 0 < int(text) < 1 << 62:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 on")
+    return int(text)
