@@ -4,20 +4,27 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 ready := .venv/.ready
+TOOLS := .venv/tools
+tools := .venv/tools/.ready
+INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes
+LOCK := "$(TOOLS)/bin/uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock"
 export QUERY ?= select * from analytics.review_queue
 
-.PHONY: run test test-faults test-mutants plan ui sql bench bench-peers bench-scale docs lint clean help
+.PHONY: run test test-faults test-mutants plan ui sql bench bench-peers bench-scale docs lint lock audit pin clean help
 .DEFAULT_GOAL := help
 
 help: ## what can be made
 	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 14
 
-$(ready): requirements.txt
+$(ready): requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' || { echo "EduFlow needs Python 3.11 to 3.13: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@test -x "$(BIN)/python" || $(PYTHON) -m venv .venv || { echo "python3 -m venv failed; on Debian: apt-get install python3-venv"; exit 1; }
-	@echo "installing requirements.txt into .venv"
-	@"$(BIN)/python" -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@echo "installing requirements.lock into .venv"
+	@"$(BIN)/python" $(INSTALL) -r requirements.lock
 	@touch $@
+
+$(tools): .ci/tools.lock
+	@$(PYTHON) -m venv "$(TOOLS)" && "$(TOOLS)/bin/python" $(INSTALL) -r .ci/tools.lock && touch $@
 
 run: $(ready) ## build everything from data/ (embedded PostgreSQL, or EDUFLOW_DATABASE)
 	@"$(BIN)/python" -m pipeline run
@@ -46,7 +53,7 @@ bench: $(ready) ## speed and memory, as ratios to a bare COPY
 	@"$(BIN)/python" -m bench.run && "$(BIN)/python" -m bench.tickets && "$(BIN)/python" -m bench.llm
 
 bench-peers: $(ready) ## the same file with dlt and row by row, side by side: docs/peers.svg
-	@"$(BIN)/python" -m pip install --quiet --disable-pip-version-check -r bench/requirements.txt
+	@"$(BIN)/python" $(INSTALL) -r bench/requirements.lock
 	@"$(BIN)/python" -m bench.peers
 
 bench-scale: $(ready) ## how the cost grows with the rows, and with sixty days of 1 %: docs/scale.svg
@@ -57,6 +64,17 @@ docs: $(ready) ## docs/: the data dictionary, and the picture of what is made fr
 
 lint: $(ready) ## ruff and mypy
 	@"$(BIN)/ruff" check . && "$(BIN)/ruff" format --check . && "$(BIN)/mypy"
+
+lock: $(tools) ## requirements.lock anew from requirements.txt: every package with its hashes, for Python 3.11 to 3.13
+	@$(LOCK) requirements.txt -o requirements.lock
+	@$(LOCK) bench/requirements.txt -c requirements.lock -o bench/requirements.lock
+	@$(LOCK) .ci/tools.txt -o .ci/tools.lock
+
+audit: $(tools) ## compare requirements.lock with the known vulnerabilities (needs the network)
+	@"$(TOOLS)/bin/pip-audit" -r requirements.lock --require-hashes --disable-pip --progress-spinner off -f json 2>/dev/null | $(PYTHON) .ci/audited
+
+pin: ## fill in the digests of the container images (needs docker and the network)
+	@$(PYTHON) .ci/pin
 
 clean: ## remove .venv, caches, output and the embedded database
 	@test ! -x "$(BIN)/python" || "$(BIN)/python" -c 'from init_db import server; from pipeline.config import PROJECT; server.remove(server.default_directory(PROJECT))'
