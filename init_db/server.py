@@ -71,6 +71,7 @@ IDENT = """\
 {lines}
 """
 
+ROOT_FOLDER = Path("/var/lib/eduflow")  # root's clusters lie below it, where the server's own user can reach them
 # directory -> lease, keywords, the server if we started it
 _held: dict[Path, tuple[int, dict[str, str], subprocess.Popen[Any] | None]] = {}
 _log_seen: dict[Path, int] = {}  # directory -> bytes its log had when we came
@@ -80,12 +81,8 @@ class ServerError(RuntimeError):
     """The embedded server cannot be used: what failed, where the log is, what to do."""
 
 
-def default_directory(project: Path) -> Path:
-    """Return `.eduflow/pg` in the project; for root a folder that a service user can reach, too."""
-    project = project.resolve()
-    if os.geteuid():
-        return project / ".eduflow" / "pg"
-    return Path("/var/lib/eduflow") / hashlib.sha256(os.fsencode(project)).hexdigest()[:12] / "pg"
+def path_digest(folder: Path) -> str:
+    return hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:12]
 
 
 def start(directory: Path) -> dict[str, str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -16,16 +17,17 @@ import luigi
 from dotenv import dotenv_values
 from luigi.cmdline_parser import CmdlineParser
 
-from init_db import server
+from pipeline import home as homes
+from pipeline.home import CODE as PROJECT
+from pipeline.home import ConfigError, Home, nearest
 from targets.database import Database, holds_secret
 
-PROJECT = Path(__file__).resolve().parent.parent
+__all__ = ["PROJECT", "ConfigError", "Settings", "settings", "use"]
+
+# EDUFLOW_... that are no keys of [eduflow]: secrets and places
+BESIDE = ("EDUFLOW_DATABASE", "EDUFLOW_HOME", "EDUFLOW_UID", "EDUFLOW_GID")
 KEY = "GROQ_API_KEY"
 GUARD = ("guard_overlap", "guard_growth", "guard_nulls", "guard_rejects", "guard_codes")
-
-
-class ConfigError(ValueError):
-    """A setting that can't be used: names the key and says what it takes."""
 
 
 class eduflow(luigi.Config):  # the section is called after the class
@@ -65,6 +67,7 @@ class eduflow(luigi.Config):  # the section is called after the class
 
 @dataclass(frozen=True)
 class Settings:
+    home: Home
     data_dir: Path
     output_dir: Path
     database_dir: Path
@@ -95,28 +98,49 @@ class Settings:
     def database(self) -> Database:
         return Database(self.database_url, self.database_dir)
 
+    @property
+    def database_name(self) -> str:
+        """The database as the home remembers it: an embedded one moves with its home, so its path is not its name."""
+        embedded = not self.database_url and self.database_dir == _own_cluster(self.home, "")
+        return "embedded" if embedded else str(self.database)
+
 
 def settings() -> Settings:
     """The settings as they are now. Raises ConfigError for a value that can't be used."""
     given = tuple(sorted(item for item in os.environ.items() if item[0].startswith("EDUFLOW_") or item[0] == KEY))
-    return _settings(given, CmdlineParser.get_instance())
+    return _settings(homes.current(), given, CmdlineParser.get_instance())
+
+
+def use(home: Home) -> None:
+    """Read the settings of this home, whatever folder Luigi read its own from when it was imported."""
+    config = luigi.configuration.get_config()
+    for section in config.sections():
+        config.remove_section(section)
+    own = [homes.packaged(), home.folder / "luigi.cfg", os.environ.get("LUIGI_CONFIG_PATH", "")]
+    config.read(["/etc/luigi/client.cfg", "/etc/luigi/luigi.cfg", *map(str, own)])
+    _settings.cache_clear()
 
 
 @functools.lru_cache(maxsize=8)  # asked for at every step; files are read once per process
-def _settings(given: tuple[tuple[str, str], ...], _command_line: object) -> Settings:
-    environment = {**dotenv_values(PROJECT / ".env"), **dict(given)}
+def _settings(home: Home, given: tuple[tuple[str, str], ...], _command_line: object) -> Settings:
+    environment = {**_dotenv(home.folder / ".env"), **dict(given)}
     section = eduflow()
-    _refuse_unknown(set(section.param_kwargs))
+    _refuse_unknown(set(section.param_kwargs), environment)
 
     def value(key: str) -> str:
         return (environment.get(f"EDUFLOW_{key.upper()}") or section.param_kwargs[key] or "").strip()
 
+    def folder(key: str) -> Path:
+        return home.folder / Path(value(key)).expanduser()
+
+    database_url = _database(environment.get("EDUFLOW_DATABASE") or "")
     shares: dict[str, Any] = {key: _share(key, value(key)) for key in GUARD}
     return Settings(
-        data_dir=_folder(value("data_dir")),
-        output_dir=_folder(value("output_dir")),
-        database_dir=_folder(value("database_dir")) if value("database_dir") else server.default_directory(PROJECT),
-        database_url=_database(environment.get("EDUFLOW_DATABASE") or ""),
+        home=home,
+        data_dir=folder("data_dir"),
+        output_dir=folder("output_dir"),
+        database_dir=folder("database_dir") if value("database_dir") else _own_cluster(home, database_url),
+        database_url=database_url,
         as_of=_date("as_of", value("as_of")),
         workers=_number("workers", value("workers")),
         chunk_rows=_number("chunk_rows", value("chunk_rows")),
@@ -137,24 +161,35 @@ def _settings(given: tuple[tuple[str, str], ...], _command_line: object) -> Sett
     )
 
 
-def _refuse_unknown(known: set[str]) -> None:
+def _dotenv(path: Path) -> dict[str, str | None]:
+    try:
+        return dict(dotenv_values(path))
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "it is not UTF-8"
+        raise ConfigError(f"{path} can't be read: {why}. Who runs EduFlow must be able to (mode 0600)") from None
+
+
+def _refuse_unknown(known: set[str], environment: Mapping[str, str | None]) -> None:
     parser = luigi.configuration.get_config()
     given = set(parser.options("eduflow")) if parser.has_section("eduflow") else set()
     given -= set(parser.defaults())
     if holds_secret(parser.get("eduflow", "database", "")):
         raise ConfigError("luigi.cfg [eduflow] database holds a password: put the URL into EDUFLOW_DATABASE or .env")
-    if unknown := given - known - {"database"}:
-        raise ConfigError(
-            f"luigi.cfg [eduflow] knows no {', '.join(sorted(unknown))}; keys: {', '.join(sorted(known))}"
-        )
+    for key in sorted(given - known - {"database"}):
+        raise ConfigError(f"luigi.cfg [eduflow] knows no {key}; {nearest(key, sorted(known))}")
+    names = [*BESIDE, *(f"EDUFLOW_{key.upper()}" for key in sorted(known))]
+    for name in sorted(environment):
+        if name.startswith("EDUFLOW_") and name not in names:
+            raise ConfigError(f"Unknown setting {name} in the environment or .env; {nearest(name, names)}")
+
+
+def _own_cluster(home: Home, database_url: str) -> Path:
+    """Of the home's embedded server; beside a server of one's own it is not used, and root's is not looked up."""
+    return home.folder / ".eduflow" / "pg" if database_url else home.database_folder()
 
 
 def _database(from_environment: str) -> str:
     return from_environment or luigi.configuration.get_config().get("eduflow", "database", "") or ""
-
-
-def _folder(path: str) -> Path:
-    return PROJECT / Path(path).expanduser()
 
 
 def _date(key: str, text: str) -> date | None:

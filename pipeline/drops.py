@@ -17,11 +17,16 @@ from pathlib import Path
 from sqlalchemy import Connection, text
 
 from pipeline.contracts import DATASETS
+from pipeline.home import SAMPLE
 from targets.parts import file_digest
 
 SUFFIX = re.compile(r"\.(csv|tsv|txt|xlsx|json|jsonl|ndjson)(\.gz)?$", re.IGNORECASE)
 ISO_DATE = re.compile(r"(?<!\d)\d{4}-\d{2}-\d{2}(?!\d)")
 REJECTS = re.compile(r"\.rejects-\d+$")
+NOT_SAMPLE = (
+    "is no file of the sample, which is made up; a school's files must not be mixed with it. Make a home for the "
+    "school: eduflow init FOLDER, and put the file into FOLDER/data"
+)
 # A file changed again within one tick of the clock keeps its times: too fresh a file is hashed again next time.
 FRESH_NS = 50_000_000
 
@@ -114,8 +119,11 @@ def shown(path: str) -> str:
 def scan(folder: Path, known: Mapping[str, Known]) -> Scan:
     """Look at every file below the folder, in path order; hash those whose size or times differ from the ledger's."""
     files, unmatched = [], []
+    of_sample = sample_files(folder)
     for absolute, path in sorted(_walk(folder), key=lambda pair: pair[1]):
         meaning = _meaning(folder, absolute, path)
+        if of_sample and path not in of_sample and not isinstance(meaning, str) and not meaning[2]:
+            meaning = NOT_SAMPLE
         if isinstance(meaning, str):
             unmatched.append((path, meaning))
             continue
@@ -131,6 +139,12 @@ def scan(folder: Path, known: Mapping[str, Known]) -> Scan:
             continue
         files.append(File(path, absolute, dataset, day, partial, identity, fresh, sha256))
     return Scan(tuple(files), tuple(unmatched), datetime.now(UTC).date())
+
+
+def sample_files(folder: Path) -> frozenset[str]:
+    """The files of the sample, when this is its data folder; others must not be mixed with it."""
+    listed = folder / SAMPLE
+    return frozenset(listed.read_text().splitlines()) if listed.is_file() else frozenset()
 
 
 def _walk(folder: Path) -> Iterable[tuple[Path, str]]:

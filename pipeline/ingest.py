@@ -12,6 +12,7 @@ from luigi.util import requires
 from sqlalchemy import Connection, text
 
 from pipeline import contracts, sources
+from pipeline import home as homes
 from pipeline.config import PROJECT, Settings
 from pipeline.contracts import Dataset
 from pipeline.drops import Arrival, Arrivals, File, arrivals, shown
@@ -40,7 +41,12 @@ class Raw(Step):
 
     def build(self, build: Build) -> Built:
         db, state = build.db, build.state
-        changed = sum(self._land(db, state.settings, arrival) for arrival in self.arrivals(state).new)
+        new = self.arrivals(state).new
+        if new:
+            if said := homes.mixed(db, state.settings.data_dir):
+                raise UserError(said)
+            homes.note_kind(db, state.settings.data_dir)
+        changed = sum(self._land(db, state.settings, arrival) for arrival in new)
         state = look(db, state.settings)  # with what has just landed
         for file, drop_id in self.arrivals(state).same:
             _remember(db, file, drop_id)

@@ -32,6 +32,7 @@ from sqlalchemy.exc import DBAPIError
 
 import init_db
 from pipeline import drops as arrivals_of
+from pipeline import home as homes
 from pipeline.config import PROJECT, ConfigError, Settings, settings
 from pipeline.contracts import Dataset
 from pipeline.drops import Drop, Known, Scan
@@ -181,7 +182,7 @@ def look(db: Connection, options: Settings | None = None) -> State:
 def ledger(options: Settings | None = None, *, bulk: bool = False) -> Iterator[Connection]:
     """A transaction on the database, its ledger up to date. bulk: for a build, whose commit may wait for the disk."""
     options = options or settings()
-    _migrate(options.database)
+    _migrate(options)
     db = _connection(options.database)
     try:
         with db.begin():
@@ -195,10 +196,14 @@ def ledger(options: Settings | None = None, *, bulk: bool = False) -> Iterator[C
         raise
 
 
-def _migrate(database: Database) -> None:
-    if _Process.migrated != str(database):
-        database.migrate()
-        _Process.migrated = str(database)
+def _migrate(options: Settings) -> None:
+    """Once per process: the database is this home's, and its ledger up to date."""
+    if _Process.migrated != str(options.database):
+        with options.database.transaction() as db:
+            homes.check(db, options.home, options.database_name)
+            init_db.migrate(db)
+            homes.claim(db, options.home, options.database_name)
+        _Process.migrated = str(options.database)
 
 
 def _connection(database: Database) -> Connection:

@@ -25,7 +25,7 @@ import pyarrow.csv
 from sqlalchemy import URL, Connection, Engine, create_engine, exc, make_url, text
 from sqlalchemy.pool import NullPool
 
-from init_db import migrate, server
+from init_db import server
 from targets import lifeline
 
 T = TypeVar("T")
@@ -154,10 +154,6 @@ class Database:
         """One transaction, READ COMMITTED: committed when the block ends, rolled back when it raises."""
         with self.engine().begin() as db:
             yield db
-
-    def migrate(self) -> None:
-        with self.transaction() as db:
-            migrate(db)
 
 
 _silent: dict[str, tuple[float, str]] = {}  # URL -> when its server did not answer, and the error that said so

@@ -227,7 +227,9 @@ def house(cluster: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPat
         cursor.execute(f"create database {name} template template_eduflow")
     data, output = tmp_path / "data", tmp_path / "output"
     data.mkdir()
+    (tmp_path / "sources.toml").touch()
     environment = {
+        "EDUFLOW_HOME": str(tmp_path),
         "EDUFLOW_DATABASE": url(cluster, name),
         "EDUFLOW_DATA_DIR": str(data),
         "EDUFLOW_OUTPUT_DIR": str(output),

@@ -23,13 +23,13 @@ MOST_LINES = 60
 
 # Modules of `pipeline` (and of its packages) from the bottom up: each may import those before it, and nothing after it.
 ORDER = [
-    "contracts", "rules", "workbooks", "sources", "config", "guard", "drops", "step", "checks",
+    "contracts", "rules", "workbooks", "sources", "version", "home", "config", "guard", "drops", "step", "checks",
     "ingest", "staging",
     "warehouse", "engine", "enrich", "marts", "metrics",
     "page", "page.markup", "page.charts", "page.opinions", "page.html", "page.figures", "reports",
     "audit", "dictionary", "dictionary.drawing", "dictionary.lineage", "dictionary.catalogue", "dictionary.pages",
     "analytics", "__init__",
-    "cli.tables", "cli.verbs", "cli.run", "cli.inspect", "cli.sql", "cli.decide", "cli", "__main__",
+    "cli.tables", "cli.verbs", "cli.run", "cli.inspect", "cli.sql", "cli.decide", "cli.homes", "cli", "__main__",
 ]  # fmt: skip
 
 

@@ -445,8 +445,3 @@ def test_without_the_wheel_the_error_says_what_to_install(tmp_path, monkeypatch)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(server.ServerError, match=r"pip install -r requirements.txt.*EDUFLOW_DATABASE"):
         server.start(tmp_path / "pg")
-
-
-def test_the_default_directory_can_be_reached_by_the_server():
-    directory = server.default_directory(Path("/srv/school"))
-    assert directory.is_relative_to("/var/lib/eduflow" if ROOT else "/srv/school/.eduflow")

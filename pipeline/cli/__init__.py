@@ -9,8 +9,9 @@ from collections.abc import Sequence
 import psycopg2
 from sqlalchemy.exc import DBAPIError
 
+from pipeline import home as homes
 from pipeline.cli import verbs
-from pipeline.config import ConfigError, settings
+from pipeline.config import ConfigError, settings, use
 from pipeline.step import UserError
 from targets.database import DatabaseError, complaint, is_retryable
 
@@ -18,6 +19,11 @@ from targets.database import DatabaseError, complaint, is_retryable
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = verbs.parser().parse_args(argv)
     try:
+        if arguments.verb == "init":  # the one verb that needs no home
+            return int(arguments.do(arguments))
+        if arguments.home:
+            os.environ["EDUFLOW_HOME"] = str(arguments.home.expanduser().absolute())
+        use(homes.current())
         return int(arguments.do(arguments, settings()) or 0)
     except (ConfigError, DatabaseError, UserError) as error:
         print(error, file=sys.stderr)

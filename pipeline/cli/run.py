@@ -26,6 +26,8 @@ def run(arguments: argparse.Namespace, options: Settings) -> int:
     begin_run()
     if lacks_data_folder(options):
         return 20
+    if arguments.new:
+        options.home.forget_databases()
     with ledger(options) as db:
         look(db, options)
     _set_scheduler(arguments.scheduler)

@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
+from pipeline.version import __version__
+
 GOALS = ("EduFlow", "Warehouse", "Clean", "Ingest")
 KINDS = ("student", "event", "ticket", "course", "city")
 
@@ -30,6 +32,8 @@ class Parser(argparse.ArgumentParser):
 
 def parser() -> Parser:
     top = Parser(prog="eduflow", description="EduFlow: messy school files in, star schema out.")
+    top.add_argument("-C", dest="home", metavar="FOLDER", type=Path, help="the home (default: the one you are in)")
+    top.add_argument("--version", action="version", version=f"eduflow {__version__}")
     verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB", parser_class=Parser)
 
     def verb(name: str, where: str, sentence: str, example: str) -> argparse.ArgumentParser:
@@ -41,7 +45,12 @@ def parser() -> Parser:
     added = verb("run", "run", "build what is not up to date", "run --workers 2")
     added.add_argument("goal", nargs="?", default="EduFlow", help=f"{', '.join(GOALS)} or any task (default EduFlow)")
     added.add_argument("--workers", type=count, help="Luigi worker processes")
+    added.add_argument("--new", action="store_true", help="start anew when the database of this home is empty")
     added.add_argument("--scheduler", metavar="URL", help="a luigid, like http://127.0.0.1:8082 (default: in-process)")
+    sentence = "make a folder the home of a school: its data, output, settings and database"
+    added = verb("init", "homes", sentence, "init ~/hill-school")
+    added.add_argument("folder", type=Path, metavar="FOLDER")
+    added.add_argument("--adopt", action="store_true", help="take the place of the home that filled the database")
     verb("plan", "inspect", "what would run, and why; runs nothing", "plan")
     added = verb("account", "inspect", "the balance of every drop; of one drop with its rules and rejects", "account 7")
     added.add_argument("drop", nargs="?", type=count)

@@ -1,0 +1,324 @@
+"""A home: the folder a school runs in, with its data, its output, its settings and its database.
+
+A folder is a home when it holds a `sources.toml`, or a `luigi.cfg` with a section [eduflow]; as a git repository, it is
+found from any folder inside it. `.eduflow/home.json` keeps the id of the home and the databases that it filled, so that
+a renamed or moved home finds its database again, and an empty one in its place is noticed. The database keeps the id of
+its home (`etl.home`), so that no other home writes into it. The repository is the home of the sample.
+"""
+
+from __future__ import annotations
+
+import configparser
+import difflib
+import functools
+import json
+import os
+import re
+import secrets
+import tempfile
+import tomllib
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from init_db import server
+
+CODE = Path(__file__).resolve().parent.parent  # the repository, or where the package is installed
+SETTINGS = "sources.toml"
+SAMPLE = ".sample"  # in a data folder: it is the sample's, and these are its files
+KEYS = {"school": ("name",)}
+
+
+class ConfigError(ValueError):
+    """A setting or a home that can't be used: names it and says what to do."""
+
+
+@dataclass(frozen=True)
+class Home:
+    """One home. Creating the object reads and writes nothing."""
+
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """The school's name in sources.toml, else the name of the folder."""
+        return str(declared(self.folder / SETTINGS).get("school", {}).get("name") or self.folder.name)
+
+    @property
+    def id(self) -> str:
+        """Twelve hexadecimal digits, made and kept when first asked for."""
+        kept = self._kept()
+        if "id" not in kept:
+            self._keep({"id": self._former_id() or secrets.token_hex(6)}, first=True)
+            kept = self._kept()
+        return str(kept["id"])
+
+    def database_folder(self) -> Path:
+        """Where the embedded server keeps its files: in the home; for root where the server's user can reach."""
+        if os.geteuid():
+            return self.folder / ".eduflow" / "pg"
+        folder = server.ROOT_FOLDER / self.id
+        self._note_place(folder)
+        return folder / "pg"
+
+    def has_filled(self, database: str) -> bool:
+        return database in self._kept().get("databases", [])
+
+    def note_filled(self, database: str) -> None:
+        if not self.has_filled(database):
+            kept = self._kept()
+            self._keep({**kept, "databases": [*kept.get("databases", []), database]})
+
+    def forget_databases(self) -> None:
+        kept = self._kept()
+        if kept.pop("databases", None):
+            self._keep(kept)
+
+    def adopt(self, home_id: str) -> None:
+        """Take the place of another home, which is gone: its id and so its database."""
+        self._keep({**self._kept(), "id": home_id})
+
+    def _former_id(self) -> str:
+        """The id under which root's databases lay before homes had ids: a digest of the path."""
+        former = server.path_digest(self.folder)
+        return former if not os.geteuid() and (server.ROOT_FOLDER / former / "pg").exists() else ""
+
+    def _note_place(self, folder: Path) -> None:
+        """Keep where the home of a root's database is; refuse a copy of a home that still exists."""
+        note = folder / "home"
+        before = Path(note.read_text()) if note.exists() else None
+        if before == self.folder:
+            return
+        if before and before != self.folder and Home(before)._kept().get("id") == self.id:
+            raise ConfigError(
+                f"{self.folder} is a copy of the home {before} and would share its database. "
+                f"Remove {self.folder / '.eduflow'} to start it with a database of its own."
+            )
+        folder.mkdir(parents=True, exist_ok=True)
+        for each in (folder.parent, folder):
+            each.chmod(0o755)  # whatever the umask: the server's own user passes through
+        _replace(note, str(self.folder))
+
+    @property
+    def _file(self) -> Path:
+        return self.folder / ".eduflow" / "home.json"
+
+    def _kept(self) -> dict[str, Any]:
+        try:
+            kept = json.loads(self._file.read_text())
+            return kept if isinstance(kept, dict) else {}
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError) as error:
+            why = type(error).__name__
+            raise ConfigError(f"{self._file} can't be read ({why}); restore it from a backup") from None
+
+    def _keep(self, kept: dict[str, Any], *, first: bool = False) -> None:
+        """first: of several processes that start at once, one makes the file and all read it."""
+        try:
+            self._file.parent.mkdir(mode=0o750, exist_ok=True)
+            _replace(self._file, json.dumps(kept, indent=2) + "\n", keep_existing=first)
+        except OSError as error:
+            raise ConfigError(
+                f"{self._file} can't be written ({error.strerror}): a home must be writable for who runs EduFlow"
+            ) from None
+
+
+def _replace(path: Path, content: str, *, keep_existing: bool = False) -> None:
+    handle, aside = tempfile.mkstemp(prefix=path.name, dir=path.parent)
+    try:
+        with os.fdopen(handle, "w") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        if keep_existing:
+            with suppress(FileExistsError):
+                os.link(aside, path)
+        else:
+            Path(aside).replace(path)
+    finally:
+        Path(aside).unlink(missing_ok=True)
+
+
+def is_home(folder: Path) -> bool:
+    if (folder / SETTINGS).is_file():
+        return True
+    config = configparser.ConfigParser(interpolation=None, strict=False)
+    try:
+        config.read(folder / "luigi.cfg")
+    except (configparser.Error, OSError, UnicodeDecodeError):
+        return False
+    return config.has_section("eduflow")
+
+
+def current() -> Home:
+    """The home of EDUFLOW_HOME, else the one that the working directory is in. ConfigError when there is none."""
+    return _current(os.environ.get("EDUFLOW_HOME", ""), Path.cwd())
+
+
+@functools.lru_cache(maxsize=8)  # asked for at every step
+def _current(named: str, here: Path) -> Home:
+    if named:
+        folder = Path(named).expanduser().resolve()
+        if not is_home(folder):
+            raise ConfigError(f"EDUFLOW_HOME={named} is no home. Make it one: eduflow init {named}")
+        return Home(folder)
+    for folder in (here, *here.parents):
+        if is_home(folder):
+            return Home(folder)
+    raise ConfigError(
+        f"{here} is in no EduFlow home. Make one: eduflow init FOLDER; or name one: eduflow -C FOLDER VERB"
+    )
+
+
+def declared(path: Path) -> dict[str, Any]:
+    """What sources.toml says; ConfigError with the line, or with the key that it does not know."""
+    try:
+        found = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: {error}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} can't be read: {getattr(error, 'strerror', None) or 'it is not UTF-8'}") from None
+    for section, keys in found.items():
+        _known(path, section, tuple(KEYS), "section")
+        if not isinstance(keys, dict):
+            raise ConfigError(f"{path}: {section} is a section: [{section}]")
+        for key in keys:
+            _known(path, f"{section}.{key}", tuple(f"{section}.{each}" for each in KEYS[section]), "key")
+    return found
+
+
+def _known(path: Path, word: str, words: tuple[str, ...], what: str) -> None:
+    if word not in words:
+        raise ConfigError(f"{path}: unknown {what} {word}; {nearest(word, words)}")
+
+
+def nearest(word: str, words: tuple[str, ...] | list[str]) -> str:
+    """`did you mean ...?`, or the words there are."""
+    near = difflib.get_close_matches(word, words, 1)
+    return f"did you mean {near[0]}?" if near else f"there are {', '.join(words)}"
+
+
+# --- a home and its database ----------------------------------------------------------------------------------------
+
+
+def check(db: Connection, home: Home, database: str) -> None:
+    """Refuse another home's database, and an empty one where this home had filled one. Nothing is written before."""
+    row = owner(db)
+    if row is not None and row.home_id != home.id:
+        raise ConfigError(
+            f"The database ({database}) belongs to another home, {row.name!r}; this one is {home.name!r} in "
+            f"{home.folder}. Two homes never share a database: set EDUFLOW_DATABASE to one of its own. "
+            f"If this folder takes the place of the other home: eduflow init --adopt {home.folder}"
+        )
+    if row is None and home.has_filled(database) and not _has_ledger(db):
+        raise ConfigError(
+            f"The database ({database}) is EMPTY, but this home ({home.folder}) had filled it before. Is it the right "
+            "one, is its disk there? Restore a backup (eduflow restore FILE), or start anew: eduflow run --new"
+        )
+
+
+def claim(db: Connection, home: Home, database: str) -> None:
+    """Keep in the database whose it is, and in the home that it filled it."""
+    if owner(db) is None:
+        db.execute(
+            text("insert into etl.home (home_id, name) values (:id, :name) on conflict do nothing"),
+            {"id": home.id, "name": home.name},
+        )
+    home.note_filled(database)
+
+
+def owner(db: Connection) -> Any:
+    if db.execute(text("select to_regclass('etl.home')")).scalar() is None:
+        return None
+    return db.execute(text("select home_id, name, kind from etl.home")).one_or_none()
+
+
+def _has_ledger(db: Connection) -> bool:
+    return db.execute(text("select to_regclass('etl.migrations')")).scalar() is not None
+
+
+def kind_of(data: Path) -> str:
+    """Whose files a data folder holds: the sample's, or a school's."""
+    return "sample" if (data / SAMPLE).is_file() else "school"
+
+
+def mixed(db: Connection, data: Path) -> str:
+    """Why files of this data folder must not come into this database; "" when they may.
+
+    The sample is made up; beside real pupils nobody could tell them apart.
+    """
+    row = owner(db)
+    kind = kind_of(data)
+    if row is None or row.kind in (None, kind):
+        return ""
+    here, there = ("the sample", "a school") if kind == "sample" else ("a school", "the sample")
+    return (
+        f"The files in {data} are {here}'s, but the database of this home holds {there}'s. They must not meet. "
+        "Make a home for the school, eduflow init FOLDER, put its files into FOLDER/data and run there: "
+        "eduflow -C FOLDER run"
+    )
+
+
+def note_kind(db: Connection, data: Path) -> None:
+    """With the first file that lands: this database is the sample's, or a school's."""
+    db.execute(text("update etl.home set kind = :kind where kind is null"), {"kind": kind_of(data)})
+
+
+# --- making a home --------------------------------------------------------------------------------------------------
+
+README = """\
+This folder is the EduFlow home of {name}: put the school's files into data/, then run: eduflow run
+What comes of them is in output/ (open output/report.html); what waits for you: eduflow status
+Settings: sources.toml (the school), luigi.cfg (limits and options), .env (secrets; see the documentation).
+"""
+SOURCES = """\
+# What EduFlow can't know by itself about this school. It is read at each run; a line that begins with # says nothing.
+
+[school]
+# The name, as `eduflow purge` asks for it and `eduflow status` shows it; without it, the folder's name.
+# name = "Hill School"
+"""
+
+
+def make(folder: Path) -> tuple[Home, list[str]]:
+    """Make a home of a folder: what is there stays as it is. Returns it, and the names of what was made."""
+    folder = folder.expanduser().resolve()
+    files = {
+        SETTINGS: SOURCES,
+        "luigi.cfg": commented((packaged()).read_text()),
+        "README.md": README.format(name=folder.name),
+    }
+    made = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in ("data", "output"):
+            if not (folder / name).is_dir():
+                (folder / name).mkdir(mode=0o750)
+                made.append(f"{name}/")
+        for name, content in files.items():
+            if not (folder / name).exists():
+                (folder / name).write_text(content)
+                made.append(name)
+        home = Home(folder)
+        _ = home.id
+    except OSError as error:
+        raise ConfigError(f"{error.filename or folder} can't be made: {error.strerror}") from None
+    return home, made
+
+
+def packaged() -> Path:
+    """The luigi.cfg that came with the code: in the repository, or in the installed package."""
+    own = CODE / "pipeline" / "luigi.cfg"
+    return own if own.exists() else CODE / "luigi.cfg"
+
+
+def commented(settings: str) -> str:
+    """luigi.cfg for a new home: the keys of [eduflow] as comments, so that defaults of a later version are taken."""
+    head, section, keys = settings.partition("[eduflow]\n")
+    return head + section + re.sub(r"(?m)^([a-z_]+ =)", r"# \1", keys)
