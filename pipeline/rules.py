@@ -19,15 +19,15 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import io
+import itertools
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import ROUND_HALF_UP, Decimal
 from decimal import Context as Precision
 from functools import cache
-from itertools import pairwise
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -46,6 +46,14 @@ EARLIEST = dt.date(1950, 1, 1)
 FUZZY_ABOVE = 80
 KEPT_ANSWERS, KEPT_LETTERS = 30_000, 30  # per column: at most 10 MB
 LONGEST_CODE = 200  # characters of an id or code: what is longer is damage, and a database can't index 2,700 bytes
+# Characters between the outer blanks of a cell; a longer one meets no pattern, no normalisation and no look-up, which
+# could take time by the square of its length. `text`, `name` and `aliases` are free text and read in linear time.
+LONGEST = {
+    **dict.fromkeys(("student_id", "key", "code", "email", "city", "state"), 1_000),
+    **dict.fromkeys(("number", "percent", "points"), 999),
+    **dict.fromkeys(("phone", "date", "timestamp", "gender", "boolean", "class_id", "grade", "attendance"), 200),
+}
+MOST_MARKS = 30  # combining marks on one letter, Unicode's own limit (UAX 15): sorting more takes the square of them
 
 # What strip() strips, and the invisible characters that spreadsheets and web pages leave at the ends of a cell.
 _INVISIBLE = "\u200b\u2060\ufeff"
@@ -77,7 +85,7 @@ class Cities:
         states: dict[str, set[str]] = {}
         for city, state, _, aliases in rows:
             states.setdefault(city, set()).update([state] if state else [])
-            for alias in filter(_fold, aliases or ()):
+            for alias in filter(_fold, (alias for alias in aliases or () if len(alias) <= LONGEST_CODE)):
                 spellings.setdefault(_fold(alias), set()).add(city)
         spellings.update({_fold(city): {city} for city, *_ in rows})
         codes = {_fold(code): state for _, state, code, _ in rows if state and code}
@@ -173,7 +181,7 @@ def key(text: str, column: Column, context: Context) -> Cell:
 
 def name(text: str, column: Column, context: Context) -> Cell:
     """'  bob  O'BRIEN 2 ' -> (Bob O'Brien, Bob, O'Brien); McDonald stays."""
-    full = _title(unicodedata.normalize("NFC", _squeezed(re.sub(r"\d", "", text))))
+    full = _title(_normalized("NFC", _squeezed(re.sub(r"\d", "", text))))
     first, _, last = full.partition(" ")
     return Cell((full or None, first or None, last or None))
 
@@ -241,7 +249,7 @@ def state(text: str, column: Column, context: Context) -> Cell:
 
 def number(text: str, column: Column, context: Context) -> Cell:
     """'₹50,000' -> 50000.00, -5 -> 5.00 flagged negative, 1.005 -> 1.01; 1e400, NaN, 0x10, 1_000 -> NULL, flagged."""
-    value = _decimal(_CURRENCY.sub(r"\1", text.replace(_MINUS, "-")))
+    value = _decimal(_without_currency(text.replace(_MINUS, "-")))
     if value is None:
         return _invalid(column)
     rounded = _rounded(value.copy_abs(), column.scale)
@@ -336,19 +344,34 @@ def _invalid(column: Column) -> Cell:
     return Cell(None, f"{column.flag_prefix}_invalid")
 
 
+def _too_long(text: str, column: Column) -> Cell:
+    """What the rule says of a text that it cannot make anything of, without reading it."""
+    if column.rule in ("city", "state"):
+        return Cell(text, f"{column.flag_prefix}_unmatched")
+    if column.rule == "attendance":
+        return Cell(None, f"{column.flag_prefix}_unknown")
+    if column.rule == "gender":
+        return Cell("Other")
+    return Cell(column.default if column.rule == "code" else None, f"{column.flag_prefix}_invalid")
+
+
 def judge(raw: str | None, column: Column, context: Context) -> Cell:
     """A raw text through its rule: what a blank or a NULL word means comes first."""
     known = _known(raw, column.rule)
-    return _blank(column) if known is None else RULES[column.rule](known, column, context)
+    if known is None:
+        return _blank(column)
+    if len(known) > LONGEST.get(column.rule, len(known)):
+        return _too_long(known, column)
+    return RULES[column.rule](known, column, context)
 
 
 def _known(raw: str | None, rule: str) -> str | None:
-    """The text without outer blanks, NFKC but in free text; None when it says nothing: ' n/a ' -> None."""
-    if raw is None:
-        return None
-    if rule in FREE_TEXT:
-        return raw.strip(_BLANKS) or None
-    trimmed = (raw if raw.isascii() else unicodedata.normalize("NFKC", raw)).strip(_BLANKS)
+    """The text without outer blanks, NFKC but in free text or when it is too long; None when it says nothing: ' n/a '
+    -> None."""
+    trimmed = "" if raw is None else raw.strip(_BLANKS)
+    if rule in FREE_TEXT or len(trimmed) > LONGEST.get(rule, len(trimmed)):
+        return trimmed or None
+    trimmed = trimmed if trimmed.isascii() else _normalized("NFKC", trimmed).strip(_BLANKS)
     return None if trimmed.lower() in NULL_WORDS else trimmed
 
 
@@ -366,6 +389,7 @@ def _blank(column: Column) -> Cell:
 # --- words and letters ----------------------------------------------------------------------------------------------
 
 _LETTERS = re.compile("(?:[^\\W\\d_]|[\u0300-\u036f])+")  # a run of letters, combining accents included
+_RUN = re.compile(rf"[^\w\s!-~]{{{MOST_MARKS + 1}}}")  # no letter, and not ASCII: perhaps combining marks
 _EMAIL = re.compile(
     r'[^\s@"(),:;<>\[\]\\.]+(?:\.[^\s@"(),:;<>\[\]\\.]+)*'
     r"@(?:[^\W_](?:[\w-]*[^\W_])?\.)+(?:[^\W\d_]{2,}|xn--[a-z0-9-]*[a-z0-9])"
@@ -381,6 +405,15 @@ _SCIENTIFIC = re.compile(r"\d[eE][+-]?\d")  # 9.87654E+09: a spreadsheet has los
 def _is_foreign(char: str) -> bool:
     """A letter, digit or accent that is not ASCII."""
     return not char.isascii() and (char.isalnum() or unicodedata.category(char)[0] == "M")
+
+
+def _normalized(form: Literal["NFC", "NFKC"], text: str) -> str:
+    """The text in a normal form; as it is when a letter of it bears more marks than MOST_MARKS."""
+    if _RUN.search(text):
+        marked = itertools.groupby(text, lambda char: unicodedata.combining(char) > 0)
+        if any(marks and sum(1 for _ in run) > MOST_MARKS for marks, run in marked):
+            return text
+    return unicodedata.normalize(form, text)
 
 
 def _squeezed(text: str) -> str:
@@ -399,14 +432,14 @@ def _lower(text: str) -> str:
 
 def _fold(text: str) -> str:
     """The spelling that two texts share when only case and blanks differ."""
-    return _squeezed(unicodedata.normalize("NFKC", text)).casefold()
+    return _squeezed(_normalized("NFKC", text)).casefold()
 
 
 def _cased(text: str, case: str) -> str:
     if case not in ("upper", "lower", "title"):
         return text
     text = {"upper": str.upper, "lower": _lower, "title": _title}[case](text)
-    return text if text.isascii() else unicodedata.normalize("NFKC", text)
+    return text if text.isascii() else _normalized("NFKC", text)
 
 
 def _title(text: str) -> str:
@@ -449,7 +482,8 @@ def _array_item(word: str) -> str:
 
 _MINUS = "\u2212"  # what a word processor makes of -
 _SIGNS = r"₹|\$|€|£|Rs\.?|INR"
-_CURRENCY = re.compile(rf"^([+-]?)\s*(?:{_SIGNS})\s*|\s*(?:{_SIGNS}|/-)$", re.I)
+_CURRENCY_BEFORE = re.compile(rf"([+-]?)\s*+(?:{_SIGNS})\s*+", re.I)
+_CURRENCY_BEHIND = re.compile(rf"(?:{_SIGNS}|/-)\Z", re.I)
 _DECIMAL = re.compile(
     r"[+-]?(?:[0-9]+|[0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,2}(?:,[0-9]{2})*,[0-9]{3})(?:\.[0-9]+)?|[+-]?\.[0-9]+"
 )
@@ -473,7 +507,15 @@ _DATES = (
 
 def _decimal(text: str) -> Decimal | None:
     """A plain decimal: digits, perhaps grouped by thousands or the Indian way (1,50,000), a sign, a point."""
-    return Decimal(text.replace(",", "")) if len(text) < 1000 and _DECIMAL.fullmatch(text) else None
+    return Decimal(text.replace(",", "")) if _DECIMAL.fullmatch(text) else None
+
+
+def _without_currency(text: str) -> str:
+    """-₹ 50 -> -50, 50 Rs. and 50/- -> 50."""
+    if found := _CURRENCY_BEFORE.match(text):
+        text = found[1] + text[found.end() :]
+    found = _CURRENCY_BEHIND.search(text)
+    return text[: found.start()].rstrip() if found else text
 
 
 def _rounded(value: Decimal, scale: int) -> Decimal:
@@ -482,7 +524,7 @@ def _rounded(value: Decimal, scale: int) -> Decimal:
     return value.quantize(Decimal(1).scaleb(-scale), context=exact)
 
 
-@cache  # texts are shorter than a thousand, so are the numbers of digits
+@cache  # texts are no longer than LONGEST, nor are the numbers of digits many
 def _precision(digits: int) -> Precision:
     return Precision(prec=digits, rounding=ROUND_HALF_UP)
 
@@ -852,29 +894,37 @@ def rejoin(record: str, dataset: Dataset, context: Context, memo: dict[tuple[str
         column = columns.get(fields[place] or "")
         if column is None:
             return 0
-        cell = context.delimiter.join(tokens[start:end])
-        if (cell, column.name) not in memo:
-            memo[cell, column.name] = _parses(cell, column, context)
         joined = end - start > 1
-        if memo[cell, column.name]:
-            return None if joined and not _joinable(column) else 0
+        if joined and not _joinable(column):
+            return None
+        cell = context.delimiter.join(tokens[start:end])
+        parses = memo.get((cell, column.name))
+        if parses is None:
+            parses = _parses(cell, column, context)
+            if len(cell) <= KEPT_LETTERS:
+                memo[cell, column.name] = parses
+        if parses:
+            return 0
         return None if joined or _is_hard(column) else 1
 
     bounds = _fewest(len(tokens), len(fields), unparsable, most=len(fields) // MOST_UNPARSABLE)
     if bounds is None:
         return None
-    cells = [context.delimiter.join(tokens[start:end]) for start, end in pairwise(bounds)]
+    cells = [context.delimiter.join(tokens[start:end]) for start, end in itertools.pairwise(bounds)]
     return {field: cell for field, cell in zip(fields, cells, strict=True) if field is not None}
+
+
+Bounds = tuple[int, "Bounds | None"]
 
 
 def _fewest(tokens: int, fields: int, cost: Callable[[int, int, int], int | None], most: int) -> list[int] | None:
     """The bounds of the single cheapest way to cut tokens into that many runs; None when two are equally cheap.
 
-    best[n] after k fields: (cost, number of ways, bounds) of cutting the first n tokens into k runs.
+    best[n] after k fields: (cost, number of ways, bounds from the last one back) of cutting the first n tokens into k.
     """
-    best: dict[int, tuple[int, int, list[int]]] = {0: (0, 1, [0])}
+    best: dict[int, tuple[int, int, Bounds]] = {0: (0, 1, (0, None))}
     for place in range(fields):
-        after: dict[int, tuple[int, int, list[int]]] = {}
+        after: dict[int, tuple[int, int, Bounds]] = {}
         for start, (spent, ways, bounds) in best.items():
             for end in range(start + 1, tokens - (fields - place - 1) + 1):
                 price = cost(start, end, place)
@@ -882,12 +932,18 @@ def _fewest(tokens: int, fields: int, cost: Callable[[int, int, int], int | None
                     continue
                 total, known = spent + price, after.get(end)
                 if known is None or total < known[0]:
-                    after[end] = (total, ways, [*bounds, end])
+                    after[end] = (total, ways, (end, bounds))
                 elif total == known[0]:
-                    after[end] = (total, known[1] + ways, known[2])
+                    after[end] = (total, 2, known[2])  # more than one way; how many does not matter
         best = after
-    spent, ways, bounds = best.get(tokens, (0, 0, []))
-    return bounds if ways == 1 and spent <= most else None
+    spent, ways, last = best.get(tokens, (0, 0, None))
+    return [*_upto(last)][::-1] if ways == 1 and spent <= most else None
+
+
+def _upto(bounds: Bounds | None) -> Iterator[int]:
+    while bounds:
+        yield bounds[0]
+        bounds = bounds[1]
 
 
 def _split(record: str, delimiter: str) -> list[str]:

@@ -130,7 +130,7 @@ class Source:
         if self._defused:
             names = [_DEFUSED.sub(r"\1", name) for name in names]
         header: list[str] = []
-        taken: set[str] = set()
+        taken: dict[str, int] = {}
         found: dict[str, str] = {}
         for position, name in enumerate((name.strip().lstrip("\ufeff") for name in names), 1):
             column = self._column(name)
@@ -139,7 +139,7 @@ class Source:
             if column:
                 found[column] = name
             header.append(name if column else _unused(_short(name) or f"column {position}", taken))
-            taken.add(header[-1])
+            taken.setdefault(header[-1], 1)
         self.header = tuple(header)
         self.fields = tuple(self._column(name) for name in names)
         self._note_extra(name for name, column in zip(header, self.fields, strict=True) if column is None)
@@ -565,7 +565,7 @@ class _Json(_Text):
         if len(keys) > MAX_COLUMNS:
             raise self._misshapen("too_many_columns", f"{len(keys)} keys; at most {MAX_COLUMNS} are read", line)
         names: dict[str, str] = {}
-        taken: set[str] = set()
+        taken: dict[str, int] = {}
         layout: list[tuple[int, str | None]] = []
         for key in keys:
             column = self._column(key)
@@ -578,8 +578,7 @@ class _Json(_Text):
             else:
                 if key not in self._keys and _storable(key):
                     self._note_extra([key])
-                layout.append((-1, name := _unused(key, taken)))
-                taken.add(name)
+                layout.append((-1, _unused(key, taken)))
             self._keys[key] = column
         if len(self._keys) > MAX_COLUMNS:
             what = f"here the file has more than {MAX_COLUMNS} different keys; is a key a value?"
@@ -826,9 +825,15 @@ def _short(name: str) -> str:
     return name if len(name) <= MAX_NAME else name[:MAX_NAME] + "..."
 
 
-def _unused(name: str, taken: Container[str]) -> str:
-    names = (name if n == 1 else f"{name} ({n})" for n in range(1, MAX_COLUMNS + 2))
-    return next(candidate for candidate in names if candidate not in taken)
+def _unused(name: str, taken: dict[str, int]) -> str:
+    """The name, or with ' (2)' and so on behind it; taken: each name that was given, and the last number tried."""
+    unused, number = name, taken.get(name, 0)
+    while unused in taken:
+        number += 1
+        unused = f"{name} ({number})"
+    taken[name] = max(number, 1)
+    taken.setdefault(unused, 1)
+    return unused
 
 
 def _fault(error: Exception) -> str:

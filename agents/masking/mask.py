@@ -28,12 +28,14 @@ INVISIBLE = re.compile(
     "\uffa0\U000e0000-\U000e0fff]"
 )
 PLAIN = str.maketrans({**dict.fromkeys("’‘ʼ`´′", "'"), **dict.fromkeys("‐‑‒–—―−", "-"), "⁄": "/", "“": '"', "”": '"'})
+RUN = re.compile(r"[^\w\s!-~]{31}")  # perhaps more combining marks than Unicode allows: sorting takes their square
 WORD = re.compile(r"([^\W_]+(?:'[^\W_]+)*)")
 GAP = re.compile(r"[^ \n.,;:!?'\"()\[\]\-/%+&*=<>#…₹$€£_~|@^{}\\😀😃😄😊🙂😐😕🙁😞😢😭😠😡🤬👍👎🙏❤💔]")
 # 2nd, 10am, 500mb: a small number with a unit
 MEASURE = re.compile(r"\d{1,3}(?:st|nd|rd|th|am|pm|x|mb|gb|kb|tb|k|mins?|hrs?|h|s|secs?|ms|mbps|kbps|px|p|fps|days?)")
 SUFFIXES = frozenset({"s", "ll", "d", "ve", "re", "m", "t"})
 REMEMBERED = 200_000
+LONGEST_WORD = 100  # letters; a longer one is nobody's name, and is not kept
 
 
 def fold(word: str) -> str:
@@ -72,6 +74,8 @@ def tidy(text: str) -> str:
     if not isinstance(text, str):
         return ""
     if not text.isascii():
+        if RUN.search(text):
+            text = "".join(c for c in text if not unicodedata.combining(c))
         text = INVISIBLE.sub("", unicodedata.normalize("NFKC", INVISIBLE.sub("", text))).translate(PLAIN)
     return text.replace("\r", "\n").replace("\t", " ")
 
@@ -86,7 +90,9 @@ class Roles(dict[str, int]):
     def __missing__(self, word: str) -> int:
         if len(self) > REMEMBERED:
             self.clear()
-        role = self[word] = self.role(word)
+        role = self.role(word)
+        if len(word) <= LONGEST_WORD:
+            self[word] = role
         return role
 
     def role(self, word: str) -> int:
@@ -111,7 +117,9 @@ class Roles(dict[str, int]):
         return role if role & ~lines.COMMON else 0
 
     def named(self, low: str, base: str) -> bool:
-        return bool({low, base, fold(low), fold(base), fold(low).replace("'", "")} & self.people.parts)
+        return len(low) <= LONGEST_WORD and bool(
+            {low, base, fold(low), fold(base), fold(low).replace("'", "")} & self.people.parts
+        )
 
     def looks(self, word: str) -> int:
         """How it is written: with a capital, in capitals, or in a way nobody writes an ordinary word."""

@@ -94,9 +94,12 @@ def links(line: Line) -> None:
             first, done = chunk(line, i)
             done = max(done, i + 1 if i + 1 < len(line.words) else i)
             line.mark("[link]", first, done)
+    done = -1
     for i in line.having(LINK):
         if line.low(i) == "www":
-            line.mark("[link]", *chunk(line, i))
+            if i > done:
+                first, done = chunk(line, i)
+                line.mark("[link]", first, done)
         elif line.low(i) == "dot" and line.low(i + 1) in TOP_LEVELS:
             last = i + 1
             while line.low(last + 1) == "slash" and last + 2 < len(line.words):
@@ -214,11 +217,14 @@ def ids(line: Line) -> None:
 
 def logins(line: Line) -> None:
     """What follows `my password is`, `insta:`, `username =`."""
+    done = -1
     for i in line.having(LOGIN):
         j = i + 2 if line.low(i + 1) in ("is", "was", "id", "name") else i + 1
         announced = j == i + 2 or any(c in ":=-" for c in line.gaps[i + 1])
-        if announced and j < len(line.words) and line.low(j) not in LOGIN_STATES and "\n" not in line.gaps[j]:
-            line.mark("[id]", *chunk(line, j))
+        named = done < j < len(line.words) and line.low(j) not in LOGIN_STATES and "\n" not in line.gaps[j]
+        if announced and named:
+            first, done = chunk(line, j)
+            line.mark("[id]", first, done)
 
 
 def births(line: Line) -> None:
@@ -240,8 +246,9 @@ def places(line: Line) -> None:
         first = first if number is None or any(map(ends, line.gaps[number + 1 : i + 1])) else min(first, number)
         if last > first or line.roles[i] & TITLE:
             line.mark("[word]", first, last)
+    j = 0
     for i in line.having(PREPOSITION):
-        j = i + 1
+        j = max(j, i + 1)  # `In In In`: what stands behind the first has been marked
         while j < len(line.words) and line.roles[j] & (TITLE | CAPS) and not ends(line.gaps[j]):
             line.mark(line.marks[j] or "[word]", j)
             j += 1
