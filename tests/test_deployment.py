@@ -177,6 +177,7 @@ def test_the_containers_user_can_write_in_a_home_made_by_root(request):
     assert Path("/etc").stat().st_uid == 0
 
 
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl here")
 def test_the_password_is_written_to_a_file_that_is_not_world_readable(tmp_path):
     header = (PROJECT / "docker-compose.yml").read_text().split("x-python")[0]
     line = next(line for line in header.splitlines() if "POSTGRES_PASSWORD" in line)
@@ -252,3 +253,26 @@ def test_make_pin_writes_the_digest_of_every_image(tmp_path):
         images = yaml.safe_load((tmp_path / "docker-compose.yml").read_text())["services"]["postgres"]["image"]
         assert re.fullmatch(r"postgres:18\.[\w.-]+@sha256:[0-9a-f]{64}", images)
         assert re.search(r"(?m)^FROM python:\S+@sha256:[0-9a-f]{64}$", (tmp_path / "deploy/Dockerfile").read_text())
+
+
+# --- continuous integration -----------------------------------------------------------------------------------------
+
+WORKFLOW = PROJECT / ".github/workflows/ci.yml"
+
+
+def test_actions_are_pinned_to_commits_of_a_named_release():
+    uses = re.findall(r"uses: (.+)", WORKFLOW.read_text())
+    assert uses
+    for action in uses:
+        assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}  # v\d+\.\d+\.\d+", action), action
+
+
+def test_every_python_that_is_promised_is_tested():
+    job = yaml.safe_load(WORKFLOW.read_text())["jobs"]["check"]
+    asked = re.search(r'requires-python = ">=3\.(\d+),<3\.(\d+)"', (PROJECT / "pyproject.toml").read_text())
+    assert asked
+    promised = [f"3.{minor}" for minor in range(int(asked[1]), int(asked[2]))]
+    assert job["strategy"]["matrix"]["python"] == promised
+    commands = [step.get("run", "") for step in job["steps"]]
+    assert any("postgresql-15" in command and "postgresql-18" in command for command in commands)
+    assert commands[-1] == ".ci/run" and job["steps"][-1]["env"]["AUDIT"] == "required"
