@@ -8,6 +8,7 @@
     insights.py  the executive summary, from metrics (metrics.py)
     prompts/     what a model is told, one versioned file per agent
     llm/         the engine that asks a language model, and falls back record by record
+    sensitive/   what texts touch that must not leave the machine, and that no model may say
     masking/     what is taken out of a text before it leaves the machine: all but ordinary words
     wording.py   what a model's own words must not do
 

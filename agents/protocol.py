@@ -26,6 +26,10 @@ class Unusable(ValueError):
     """A model's answer to one record that can't be taken. Its text is a short reason code, no part of the answer."""
 
 
+class Withheld(ValueError):
+    """A record that must not leave the machine. Its text is a short reason code, no part of the record."""
+
+
 @dataclass(frozen=True)
 class Prompt:
     """What a model is told before it sees records."""
@@ -59,7 +63,10 @@ class Agent(Protocol[Record, Opinion_co]):
         ...
 
     def outgoing(self, record: Record, mask: Masker) -> dict[str, Any] | None:
-        """What a model may see of the record (JSON types, free text masked); None: nothing worth asking about."""
+        """What a model may see of the record (JSON types, each free text masked); None: nothing worth asking about.
+
+        May raise Withheld. Whatever was given to the mask is also looked at by `agents.sensitive`.
+        """
         ...
 
     def accept(self, record: Record, answer: dict[str, Any]) -> Opinion_co:

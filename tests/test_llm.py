@@ -43,6 +43,7 @@ from agents.llm.engine import LLM, REASONS
 from agents.llm.responses import seconds_of
 from agents.llm.usage import Usage
 from agents.protocol import Prompt, Unusable
+from agents.tickets import Ticket, TicketAgent
 
 MOODS = ("Positive", "Neutral", "Negative")
 
@@ -521,12 +522,95 @@ def test_a_text_that_gives_orders_changes_nothing_outside_the_vocabulary(server)
 
 def test_no_byte_that_identifies_a_person_reaches_the_server(server):
     records = [Note(f"STU{n:03}", re.sub("[«»]", "", case)) for n, case in enumerate(CASES)]
-    assert set(reasons(engine(server, mask=MASK).analyse(AGENT, records))) <= {"", "nothing_to_ask"}
+    kept_back = {"nothing_to_ask", "sensitive", "unread_language"}
+    assert set(reasons(engine(server, mask=MASK).analyse(AGENT, records))) <= {"", *kept_back}
     sent = [record["data"]["text"] for request in server.requests for record in request.records]
     assert len(sent) > 100 and not re.search(rb"STU\d|Hopewell|98450", server.received)
     secrets = {secret.lower() for case in CASES for secret in re.findall("«(.*?)»", case) if len(secret) > 4}
     for text in [*map(str.lower, sent), server.received.decode("latin-1").lower()]:
         assert not [secret for secret in secrets if secret in text]
+
+
+# A marker in each ticket shows whether anything of it was sent, not only its sensitive word.
+PLANTED = [
+    ("health", "Course", "I was diagnosed with diabetes, says the {}."),
+    ("a misspelt word", "Exam", "The {} knows that I am depresed."),
+    ("digits for letters", "Fee", "my {} thinks about su1cide"),
+    ("look-alike letters", "Fee", "my {} thinks about ѕuiсidе"),
+    ("in the subject only", "I am pregnant", "Please pause the course of the {}."),
+    ("in both together", "Invoice for a kill", "myself, said the {}"),
+    (
+        "behind what is sent of a long text",
+        "Upload",
+        "{} " + "the upload of the project fails. " * 300 + "He beats me.",
+    ),
+    ("harm without its words", None, "He pushed somebody near the {}."),
+    ("another language", "Curso", "Mi hijo no puede ver el curso, {} gracias."),
+    ("another script", "Course", "please help the {}, आत्महत्या"),
+]
+
+
+def test_no_byte_of_a_sensitive_ticket_reaches_the_server(server):
+    animals = (
+        "armadillo",
+        "badger",
+        "camel",
+        "dolphin",
+        "elephant",
+        "falcon",
+        "giraffe",
+        "hamster",
+        "iguana",
+        "jaguar",
+    )
+    tickets = [
+        Ticket(f"T{n}", subject, description.format(animal))
+        for n, ((_, subject, description), animal) in enumerate(zip(PLANTED, animals, strict=True))
+    ]
+    tickets.append(Ticket("T99", "Video", "The video of the course about the walrus does not load."))
+    server.answer = lambda data: {
+        **{"sentiment": "Negative", "sentiment_score": -0.4, "category": "Technical", "priority": "Low"},
+        "key_issues": [],
+    }
+    llm = engine(server, mask=MASK, batch=1)
+    found = llm.analyse(TicketAgent(), tickets)
+    received = server.received.decode("utf-8", "replace").lower()
+    assert "walrus" in received and [animal for animal in animals if animal in received] == []
+    assert reasons(found)[-1] == "" and set(reasons(found)[:-1]) == {"sensitive", "no_business", "unread_language"}
+    assert set(reasons(found)) <= {"", *REASONS} and llm.usage.of("ticket_analysis").sent == 1
+
+
+@pytest.mark.parametrize(
+    "behaviour, sent",
+    [(good, 3), (status(500), 3), (cut, 3), (hanging, 3), (refusing, 3), (status(401, "invalid_api_key"), 3)],
+)
+def test_what_left_is_counted_whatever_came_back(server, behaviour, sent):
+    server.play(behaviour)
+    llm = engine(server, timeout=0.3, retries=1)
+    llm.analyse(AGENT, [*notes(3), *notes(2)])  # equal texts leave once
+    assert llm.usage.of("mood").sent == sent
+    assert llm.usage.to == {f"{server.base_url} (openai/gpt-oss-20b)"}
+    again = engine(server, timeout=0.3, retries=1)
+    assert Usage.restored(json.loads(json.dumps(llm.usage.stored()))).merged(again.usage).to == llm.usage.to
+
+
+def test_without_a_connection_nothing_left():
+    with GroqServer(answer) as server:
+        llm = engine(server, retries=0)
+    llm.analyse(AGENT, notes(3))
+    assert llm.usage.of("mood").sent == 0 and llm.usage.to == frozenset()
+
+
+def test_where_texts_went_is_said_without_credentials(server):
+    url = server.base_url.replace("http://", "http://someone:secret@")
+    llm = LLM(LLMOptions(server.key, f"{url}/?token=secret", retries=0), str)
+    llm.analyse(AGENT, notes(1))
+    assert llm.usage.to == {f"{server.base_url} (openai/gpt-oss-20b)"}
+
+
+def test_usage_that_was_stored_before_texts_were_counted_is_read():
+    old = {"breaker": 0, "agents": {"mood": {k: v for k, v in Usage().of("mood").stored().items() if k != "sent"}}}
+    assert Usage.restored(old).of("mood").sent == 0
 
 
 @pytest.mark.parametrize(

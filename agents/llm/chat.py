@@ -10,7 +10,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -130,8 +130,18 @@ class Chat:
         response.headers.pop("Content-Encoding", None)
         response.stream = Bounded(response.stream, self.options.max_reply)
 
-    async def ask(self, question: Mapping[str, Any], dice: random.Random) -> Reply | Failure:
-        """One question, asked again after failures that pass."""
+    @property
+    def to(self) -> str:
+        """Where questions go: host, port and model; no path, no credentials."""
+        url = self.client.base_url
+        host = f"[{url.host}]" if ":" in url.host else url.host
+        plain = "" if url.scheme == "https" else f"{url.scheme}://"
+        return f"{plain}{host}{f':{url.port}' if url.port else ''} ({self.options.model})"
+
+    async def ask(
+        self, question: Mapping[str, Any], dice: random.Random, sent: Callable[[], None] = lambda: None
+    ) -> Reply | Failure:
+        """One question, asked again after failures that pass. sent: called after each request that may have left."""
         deadline, last = time.monotonic() + self.options.patience, Failure("timeout")
         for tried in range(self.options.retries + 1):
             if self.resume_at > deadline:
@@ -143,6 +153,8 @@ class Chat:
                 self._released()
                 return Failure("budget")
             reply = await self._request(question, min(self.options.timeout, deadline - time.monotonic()))
+            if isinstance(reply, Reply) or not reply.unsent:
+                sent()
             if isinstance(reply, Reply):
                 return reply
             last, wait = reply, self._wait(reply, tried, deadline, dice)
@@ -186,6 +198,7 @@ class Chat:
 
     async def _send(self, question: Mapping[str, Any], seconds: float) -> Reply | Failure:
         import groq
+        import httpx
 
         from agents.llm.stream import ReplyTooLarge
 
@@ -198,6 +211,10 @@ class Chat:
         except groq.APIStatusError as error:
             return refusal(error.status_code, error.response.headers, error.body)
         except groq.APIConnectionError as error:
-            return Failure("reply_too_large" if isinstance(error.__cause__, ReplyTooLarge) else "connection")
+            if isinstance(error.__cause__, ReplyTooLarge):
+                return Failure("reply_too_large")
+            return Failure(
+                "connection", unsent=isinstance(error.__cause__, (httpx.ConnectError, httpx.UnsupportedProtocol))
+            )
         except Exception:  # an SDK that breaks on a reply breaks no run; its text may hold the reply, so it's dropped
             return Failure("error")

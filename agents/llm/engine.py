@@ -29,6 +29,9 @@ from agents.protocol import Agent, Masker, Opinion, Record, Verdict
 REASONS: Mapping[str, str] = {
     "no_key": "no key to the model's API",
     "nothing_to_ask": "the agent has nothing to ask about this record",
+    "sensitive": "it touches health, safety, violence or faith: such a text does not leave the machine",
+    "no_business": "it names nothing that a school's office deals with: what it is about instead may be sensitive",
+    "unread_language": "it is in a language in which such texts are not recognised: it does not leave either",
     "too_large": "the record, or the question with it alone, is too long",
     "timeout": "no whole reply in time",
     "rate_limited": "the server asks to wait longer than there's time",
@@ -117,7 +120,9 @@ class LLM:
         while batches:
             batch = batches.popleft()
             dice = random.Random(f"{self.options.seed} {batch[0].key}")
-            reply = await chat.ask(self._message(work.agent, batch), dice)
+            reply = await chat.ask(
+                self._message(work.agent, batch), dice, functools.partial(self._sent, chat, work, batch)
+            )
             if isinstance(reply, Failure):
                 if reply.reason in DIVISIBLE and len(batch) > 1:
                     half = len(batch) // 2
@@ -131,6 +136,10 @@ class LLM:
                 self.cache.put(work.agent.name, self.options.model, work.agent.prompt.version, taken)
             else:
                 self.breaker.failed()  # paid for nothing
+
+    def _sent(self, chat: Chat, work: Work[Record, Opinion], batch: list[Question]) -> None:
+        self.usage.to |= {chat.to}
+        work.sent(batch)
 
     def _message(self, agent: Agent[Record, Opinion], batch: Sequence[Question]) -> dict[str, Any]:
         name = re.sub("[^A-Za-z0-9_-]", "_", agent.name)[:64]

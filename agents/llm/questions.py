@@ -10,7 +10,8 @@ from typing import Any, Generic
 
 from agents.llm.answers import fits, wrapped
 from agents.llm.usage import Tally
-from agents.protocol import Agent, Masker, Opinion, Record, Unusable, Verdict
+from agents.protocol import Agent, Masker, Opinion, Record, Unusable, Verdict, Withheld
+from agents.sensitive import withheld
 
 FRAME = (
     "The user's message is a JSON list of records on one line, each with a number (`record`) and content (`data`)."
@@ -69,6 +70,7 @@ class Work(Generic[Record, Opinion]):
 
     def __post_init__(self) -> None:
         self.found: dict[int, Verdict[Opinion]] = {}
+        self.left: set[str] = set()
         agent, told = self.agent, digest([wrapped(self.agent.answer), FRAME])
         self.about = [agent.name, self.model, agent.prompt.version, told]
 
@@ -76,7 +78,11 @@ class Work(Generic[Record, Opinion]):
         """The questions to ask; records that nothing is asked about get their verdict now."""
         questions: dict[str, Question] = {}
         for i, record in enumerate(self.records):
-            outgoing = self.agent.outgoing(record, mask)
+            try:
+                outgoing = self._outgoing(record, mask)
+            except Withheld as withheld:
+                self._rules(i, str(withheld))
+                continue
             text = "" if outgoing is None else canonical(outgoing)
             if not text or len(text) > longest:
                 self._rules(i, "too_large" if text else "nothing_to_ask")
@@ -84,6 +90,24 @@ class Work(Generic[Record, Opinion]):
             key = digest([*self.about, text])
             questions.setdefault(key, Question(key, text, [])).indices.append(i)
         return list(questions.values())
+
+    def _outgoing(self, record: Record, mask: Masker) -> dict[str, Any] | None:
+        """What a model may see of the record. Its free texts are looked at together: each goes through the mask."""
+        texts: list[str] = []
+
+        def noted(text: str) -> str:
+            texts.append(text)
+            return mask(text)
+
+        outgoing = self.agent.outgoing(record, noted)
+        if outgoing is not None and (why := withheld("\n".join(texts))):
+            raise Withheld(why)
+        return outgoing
+
+    def sent(self, batch: Sequence[Question]) -> None:
+        """Notes that these questions left the machine, whatever comes back."""
+        self.tally.sent += len({question.key for question in batch} - self.left)
+        self.left.update(question.key for question in batch)
 
     def replay(self, question: Question, answer: dict[str, Any]) -> bool:
         """Whether a kept answer still does."""

@@ -21,11 +21,15 @@ class Reply:
 
 @dataclass(frozen=True)
 class Failure:
-    """retry_after: seconds that the server asks to wait. tokens: as of a reply; a useless answer is paid for too."""
+    """retry_after: seconds that the server asks to wait. tokens: as of a reply; a useless answer is paid for too.
+
+    unsent: nothing of the question left, as there was no connection.
+    """
 
     reason: str
     retry_after: float | None = None
     tokens: tuple[int, int] = (0, 0)
+    unsent: bool = False
 
 
 def read(body: bytes) -> Reply | Failure:

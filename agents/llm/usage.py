@@ -12,7 +12,8 @@ from typing import Any
 class Tally:
     """One agent's. calls: HTTP requests by result (`ok` or the reason of the failure); seconds: how long each took.
 
-    fallbacks: records that got the rules' opinion, by reason; cached: records answered without asking.
+    fallbacks: records that got the rules' opinion, by reason; cached: records answered without asking; sent: different
+    texts (records, for agents without any) that left in a request, whatever came back.
     """
 
     calls: Counter[str] = field(default_factory=Counter)
@@ -21,6 +22,7 @@ class Tally:
     completion_tokens: int = 0
     answered: int = 0
     cached: int = 0
+    sent: int = 0
     fallbacks: Counter[str] = field(default_factory=Counter)
 
     def called(self, result: str, seconds: float) -> None:
@@ -35,6 +37,7 @@ class Tally:
             "completion_tokens": self.completion_tokens,
             "answered": self.answered,
             "cached": self.cached,
+            "sent": self.sent,
             "fallbacks": dict(sorted(self.fallbacks.items())),
         }
 
@@ -50,16 +53,21 @@ class Tally:
             self.completion_tokens + other.completion_tokens,
             self.answered + other.answered,
             self.cached + other.cached,
+            self.sent + other.sent,
             self.fallbacks + other.fallbacks,
         )
 
 
 @dataclass
 class Usage:
-    """Tallies by agent, and the state of the circuit breaker (0 closed, 1 half open, 2 open) when last looked at."""
+    """Tallies by agent, and the state of the circuit breaker (0 closed, 1 half open, 2 open) when last looked at.
+
+    to: where texts went: `host (model)`, without credentials.
+    """
 
     agents: dict[str, Tally] = field(default_factory=dict)
     breaker: int = 0
+    to: frozenset[str] = frozenset()
 
     def of(self, agent: str) -> Tally:
         return self.agents.setdefault(agent, Tally())
@@ -68,16 +76,18 @@ class Usage:
         """As JSON types."""
         return {
             "breaker": self.breaker,
+            "to": sorted(self.to),
             "agents": {name: tally.stored() for name, tally in sorted(self.agents.items())},
         }
 
     @classmethod
     def restored(cls, stored: Mapping[str, Any]) -> Usage:
-        return cls({name: Tally.restored(tally) for name, tally in stored["agents"].items()}, stored["breaker"])
+        agents = {name: Tally.restored(tally) for name, tally in stored["agents"].items()}
+        return cls(agents, stored["breaker"], frozenset(stored.get("to", ())))  # since 2026-11-28
 
     def merged(self, other: Usage) -> Usage:
         """Both together; the worse of two breakers."""
         names = sorted({*self.agents, *other.agents})
         empty = Tally()
         agents = {name: self.agents.get(name, empty).merged(other.agents.get(name, empty)) for name in names}
-        return Usage(agents, max(self.breaker, other.breaker))
+        return Usage(agents, max(self.breaker, other.breaker), self.to | other.to)

@@ -15,7 +15,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from agents.protocol import Masker, Prompt, Unusable, read_prompt
+from agents.protocol import Masker, Prompt, Unusable, Withheld, read_prompt
+from agents.sensitive import is_business
 from agents.tickets import replies
 from agents.tickets.issues import CODES, MOST_ISSUES, Issue, issues_in
 from agents.tickets.language import Language, language
@@ -126,9 +127,19 @@ class TicketAgent:
         )
 
     def outgoing(self, record: Ticket, mask: Masker) -> dict[str, Any] | None:
-        """Subject and description, masked; None for a ticket without a word."""
-        if language(_text(record)) == "none":
+        """Subject and description, masked; None for a ticket without a word.
+
+        One that isn't English is withheld: the mask would leave next to nothing of it to judge, and what is sensitive
+        in it goes by words that we may not know. So is one without a word of what a school's office deals with: harm is
+        often told without any word that tells of harm.
+        """
+        spoken = language(_text(record))
+        if spoken == "none":
             return None
+        if spoken == "other":
+            raise Withheld("unread_language")
+        if not (is_business(_text(record)) or any(tag.startswith("about ") for tag in _read(record).tags)):
+            raise Withheld("no_business")
         subject, description = (mask(text or "") for text in (record.subject, record.description))
         return {"subject": subject[:LONGEST_SENT], "description": description[:LONGEST_SENT]}
 
