@@ -55,7 +55,7 @@ class eduflow(luigi.Config):  # the section is called after the class
     guard_nulls = luigi.Parameter(default="0.3", description="most by which the share of NULLs in a column may rise")
     guard_rejects = luigi.Parameter(default="0.3", description="most by which the share of rejected rows may rise")
     guard_codes = luigi.Parameter(default="0.5", description="most of the rows whose code the drop before did not have")
-    llm = luigi.Parameter(default="on", description="off: no language model is asked, even when there is a key")
+    llm = luigi.Parameter(default="off", description="on: a language model is asked; a key alone sends nothing")
     llm_model = luigi.Parameter(default="openai/gpt-oss-20b", description="the model that GROQ_API_KEY is for")
     llm_max_calls = luigi.Parameter(default="200", description="most requests to the model in one run")
     llm_batch = luigi.Parameter(default="10", description="records per request")

@@ -1,9 +1,14 @@
-"""Engine: who has the opinions, the rules or a language model; its answers, budget and usage are in the ledger."""
+"""Engine: who has the opinions, the rules or a language model; its answers, budget and usage are in the ledger.
+
+A key alone sends nothing: a model is asked when the school says `llm = on` as well. What left the machine in a run is
+in the ledger too, and `sent_line` says it in one line.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import functools
+import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -11,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, text
 
-from pipeline.config import Settings
+from pipeline.config import PROJECT, Settings
 from pipeline.step import log, run_id
 
 if TYPE_CHECKING:
@@ -22,6 +27,13 @@ if TYPE_CHECKING:
 def no_model(options: Settings) -> str:
     """Why no language model is asked; "" when one is."""
     return "llm_off" if options.llm == "off" else "" if options.groq_api_key else "no_key"
+
+
+@functools.cache
+def refusals() -> str:
+    """A digest of what decides which texts stay here: when it changes, a model's opinions are looked at again."""
+    files = sorted((PROJECT / "agents/sensitive").glob("*.*"))
+    return hashlib.sha256(b"\0".join(path.read_bytes() for path in files)).hexdigest()[:12]
 
 
 @contextlib.contextmanager
@@ -111,10 +123,60 @@ class Budget:
         return self._db.execute(query, {"run": run_id(), "most": self._most}).scalar() is not None
 
 
-def used(db: Connection) -> Usage:
-    """What asking the model used, over all runs; the breaker as it was left last."""
+def used(db: Connection, run: str = "") -> Usage:
+    """What asking the model used, over all runs or in one; the breaker as it was left last."""
     from agents.llm.usage import Usage
 
-    noted = [Usage.restored(row.usage) for row in db.execute(text("select usage from etl.llm_usage order by usage_id"))]
+    query = text("select usage from etl.llm_usage where :run in ('', run_id) order by usage_id")
+    noted = [Usage.restored(row.usage) for row in db.execute(query, {"run": run})]
     total = functools.reduce(Usage.merged, noted, Usage())
     return replace(total, breaker=noted[-1].breaker if noted else 0)
+
+
+# --- what left the machine ------------------------------------------------------------------------------------------
+
+# What an agent sends, one and many
+SENT = {
+    "ticket_analysis": ("masked ticket text", "masked ticket texts"),
+    "student_risk": ("set of risk figures", "sets of risk figures"),
+    "quality_analysis": ("dataset's counts", "datasets' counts"),
+    "insights": ("summary's metrics", "summaries' metrics"),
+}
+STAYED = ("sensitive", "no_business", "unread_language")
+OFF = "Language model: off. No text left this machine."
+NO_KEY = "Language model: llm = on, but there is no GROQ_API_KEY. No text left this machine, the rules answered."
+
+
+def sent_line(db: Connection, run: str, options: Settings) -> str:
+    """What a run sent where, in one line; "" when the language model is off."""
+    if reason := no_model(options):
+        return NO_KEY if reason == "no_key" else ""
+    usage = used(db, run)
+    tallies = usage.agents
+    sent = [
+        f"{tallies[agent].sent:,} {names[tallies[agent].sent != 1]}"
+        for agent, names in SENT.items()
+        if agent in tallies and tallies[agent].sent
+    ]
+    went = f"{_and(sent)} went to {_and(sorted(usage.to))}" if sent else "no text left this machine"
+    parts = [f"Language model: {went}"]
+    if cached := sum(tally.cached for tally in tallies.values()):
+        parts.append(f"{cached:,} answered from the cache")
+    if stayed := sum(tally.fallbacks[reason] for tally in tallies.values() for reason in STAYED):
+        parts.append(f"{stayed:,} that may be sensitive stayed here")
+    if lost := _unnoted(db, run, usage):
+        parts.append(f"{lost:,} requests of steps that were stopped are not in these figures")
+    if sent:
+        parts.append("names, addresses, phones and ids that were recognised were masked")
+    return "; ".join(parts) + "."
+
+
+def _unnoted(db: Connection, run: str, usage: Usage) -> int:
+    """Requests that the budget counted before they were made and whose end nobody noted: a killed process."""
+    calls = db.execute(text("select calls from etl.llm_budget where run_id = :run"), {"run": run}).scalar() or 0
+    return max(calls - sum(tally.calls.total() for tally in usage.agents.values()), 0)
+
+
+def _and(words: Sequence[str]) -> str:
+    *rest, last = words or ("",)
+    return f"{', '.join(rest)} and {last}" if rest else last

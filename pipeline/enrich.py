@@ -1,8 +1,8 @@
 """Enrichment: what agents think of tickets, students and datasets, as ordinary tables.
 
 The SELECT of a step gives one record per row; only records that are new or changed since they were analysed (or that
-are analysed otherwise now) are analysed again. Without a key, or with EDUFLOW_LLM=off, the rules in agents/ answer;
-with one, a language model does, and the rules wherever it fails: each row says which, and why.
+are analysed otherwise now) are analysed again. The rules in agents/ answer, unless the school says `llm = on` and there
+is a key: then a language model does, and the rules wherever it fails: each row says which, and why.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from luigi.util import requires
 from sqlalchemy import Connection, text
 
 from pipeline.config import PROJECT
-from pipeline.engine import engine_for, no_model
+from pipeline.engine import engine_for, no_model, refusals
 from pipeline.staging import (
     StagedAssessments,
     StagedAttendance,
@@ -56,7 +56,7 @@ Values = Mapping[Any, Any]  # a row of the database
 # A model is asked in chunks, so that the transaction is never idle for long; the rules take more at a time.
 CHUNK, CHUNK_OF_MODEL = 5000, 200
 # The reasons of a verdict by rules that asking a model again would not change.
-FOR_GOOD = ("nothing_to_ask",)
+FOR_GOOD = ("nothing_to_ask", "sensitive", "no_business", "unread_language")
 
 
 class Enrichment(SqlStep):
@@ -75,7 +75,8 @@ class Enrichment(SqlStep):
         return (*super().recipes(), "pipeline/enrich.py", *(str(path.relative_to(PROJECT)) for path in modules))
 
     def own_parts(self, state: State) -> Parts:
-        engine = f"rules ({reason})" if (reason := no_model(state.settings)) else f"llm {state.settings.llm_model}"
+        reason = no_model(state.settings)
+        engine = f"rules ({reason})" if reason else f"llm {state.settings.llm_model} {refusals()}"
         return {**super().own_parts(state), f"engine:{self.agent}": engine}
 
     def record(self, row: Values) -> Any:

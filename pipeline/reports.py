@@ -16,6 +16,7 @@ from sqlalchemy import Connection, text
 
 from pipeline.config import settings
 from pipeline.drops import Drop, datasets_without_a_file, shown, unsettled
+from pipeline.engine import OFF, sent_line
 from pipeline.enrich import ENRICHMENT, insights, opinions
 from pipeline.ingest import RAW, Ingest
 from pipeline.marts import MARTS, CheckAnalytics, Insights
@@ -251,6 +252,7 @@ def summary(db: Connection, state: State) -> dict[str, Any]:
         "files_that_are_no_drop": [{"path": shown(path), "why": why} for path, why in state.scan.unmatched],
         "flags": flags(db),
         "enrichment": opinions(db),
+        "language_model": sent_line(db, run_id(), state.settings) or OFF,
         "review_queue": {
             row.kind: row.rows
             for row in db.execute(
@@ -302,6 +304,7 @@ def markdown(facts: dict[str, Any]) -> str:
     )
     parts.append(
         "## Enrichment: opinions, and where they are from\n\n"
+        + f"{_cell(facts['language_model'])}\n\n"
         + _table(facts["enrichment"], ["agent", "source", "reason", "records"])
     )
     if facts["review_queue"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 
 import pytest
@@ -16,6 +17,16 @@ def test_without_anything_set_the_defaults_are_those_of_the_cfg(monkeypatch):
     assert found.data_dir == PROJECT / "data"
     assert found.output_dir == PROJECT / "output"
     assert (found.as_of, found.workers, found.chunk_rows) == (None, 1, 100_000)
+
+
+def test_a_language_model_is_off_until_the_school_says_on(monkeypatch):
+    monkeypatch.delenv("EDUFLOW_LLM", raising=False)
+    monkeypatch.setenv("GROQ_API_KEY", "gsk_test")
+    assert settings().llm == "off"
+    monkeypatch.setenv("EDUFLOW_LLM", "")
+    assert settings().llm == "off"
+    assert "EDUFLOW_LLM" not in (PROJECT / "docker-compose.yml").read_text(), "compose has no default of its own"
+    assert not re.search(r"^EDUFLOW_LLM", (PROJECT / ".env.example").read_text(), re.MULTILINE)
 
 
 @pytest.mark.parametrize(

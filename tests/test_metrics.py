@@ -47,7 +47,11 @@ def test_counters_only_rise_and_the_breaker_is_as_it_was_left(tickets, groq):  #
     assert tickets.run() == 0
     first = parsed(tickets)
     groq.play(status(401, "invalid_api_key"))
-    tickets.rows("2024-02-09/support_tickets.csv", "support_tickets", {"ticket_id": "T50", "description": "New text."})
+    tickets.rows(
+        "2024-02-09/support_tickets.csv",
+        "support_tickets",
+        {"ticket_id": "T50", "description": "New text about the video."},
+    )
     assert tickets.run() == 0
     second = parsed(tickets)
     for name in first:

@@ -101,6 +101,7 @@ def _show_progress() -> None:
 
 def _finish(options: Settings, code: int, seconds: float) -> None:
     from pipeline.drops import datasets_without_a_file
+    from pipeline.engine import sent_line
     from pipeline.reports import ACCOUNT, balance, rebuilt, table_rows
 
     with ledger(options) as db:
@@ -110,9 +111,12 @@ def _finish(options: Settings, code: int, seconds: float) -> None:
         drops = balance(db)
         tables = table_rows(db)
         state = look(db, options)
+        sent = sent_line(db, run_id(), options)
     if code == 0 and not built:
         print(f"Nothing to do: everything is up to date. {seconds:.1f} s")
         return
+    if sent:
+        print(f"\n{sent}")
     for path, why in state.scan.unmatched:
         print(f"no drop: {path!r}: {why}")
     if missing := [name for name in datasets_without_a_file(state.drops) if not state.scan.of(name)]:
