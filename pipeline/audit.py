@@ -172,12 +172,8 @@ def _table_damage(db: Connection, state: State) -> Iterator[Damage]:
 
 def _artifact_damage(state: State) -> Iterator[Damage]:
     for step in graph():
-        if (
-            isinstance(step, Artifact)
-            and state.record(step.target).fingerprint
-            and step.why(state).startswith("edited")
-        ):
-            yield Damage(step.target, f"{step.target} was edited or deleted by hand")
+        if isinstance(step, Artifact) and state.record(step.target).fingerprint and (fault := step.fault(state)):
+            yield Damage(step.target, f"{step.target}: {fault}")
 
 
 def _unland(db: Connection, damage: Damage) -> None:

@@ -7,7 +7,7 @@ import functools
 import io
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 import luigi
@@ -21,32 +21,64 @@ from pipeline.enrich import ENRICHMENT, insights, opinions
 from pipeline.ingest import RAW, Ingest
 from pipeline.marts import MARTS, CheckAnalytics, Insights
 from pipeline.staging import STAGED, Clean
-from pipeline.step import Build, Built, State, Step, UserError, failure_recorded, glance, ledger, look, note_run, run_id
+from pipeline.step import (
+    Build,
+    Built,
+    State,
+    Step,
+    UserError,
+    failure_recorded,
+    glance,
+    ledger,
+    log,
+    look,
+    note_run,
+    run_id,
+)
 from pipeline.warehouse import WAREHOUSE, CheckWarehouse, DimStudents, Warehouse
 from targets import export
-from targets.artifact import Content, content_digest, write_files
+from targets.artifact import FILE_MODE, Content, Written, fault, write_files
 from targets.database import retrying
 from targets.parts import Parts, digest
 
 
 class Artifact(Step):
-    """Files in the output folder. pattern: the files it owns there."""
+    """Files in the output folder. pattern: what they are called there."""
 
     pattern: ClassVar[str]
+    mode: ClassVar[int] = FILE_MODE
+    edits_are_kept: ClassVar[bool] = False
 
     def is_current(self, state: State) -> bool:
         """Up to date, and the files on disk are the ones written."""
-        record = state.record(self.target)
-        return super().is_current(state) and record.content == content_digest(state.settings.output_dir, self.pattern)
+        return super().is_current(state) and not self.fault(state)
+
+    def fault(self, state: State) -> str:
+        """Why the files on disk are not the ones written; "" when they are."""
+        content = state.record(self.target).content
+        return fault(state.settings.output_dir, self.pattern, content, edits_are_kept=self.edits_are_kept)
 
     def why(self, state: State) -> str:
-        return super().why(state) or ("" if self.is_current(state) else "edited or deleted by hand")
+        return self.fault(state) if super().is_current(state) else super().why(state)
+
+    def write(self, build: Build, files: Mapping[str, Content]) -> Written:
+        state = build.state
+        expendable = {drop.sha256 for drop in state.drops if drop.in_raw} if self.edits_are_kept else None
+        recorded = state.record(self.target).content
+        return write_files(
+            state.settings.output_dir,
+            self.pattern,
+            files,
+            recorded=recorded,
+            mode=self.mode,
+            expendable=expendable,
+        )
 
 
 class RejectFiles(Artifact):
     """Per drop with rejected rows, a file of them: the original columns, ready to be fixed and dropped again."""
 
-    target, pattern = "output/rejects", "rejects/*.csv"
+    target, pattern, edits_are_kept = "output/rejects", "rejects/*.csv", True
     recipe = ("pipeline/reports.py",)
 
     def requires(self) -> list[luigi.Task]:
@@ -61,8 +93,11 @@ class RejectFiles(Artifact):
         files = {
             f"rejects/{d.dataset}.rejects-{d.drop_id}.csv": reject_rows(build.db, d.drop_id, d.format) for d in drops
         }
-        content = write_files(build.state.settings.output_dir, self.pattern, files)
-        return Built(len(drops), len(drops), content=content, note="files")
+        written = self.write(build, files)
+        for edited, ours in written.kept:
+            instead = f"the rejected rows as they are now: {ours}" if ours else "none of its rows is rejected any more"
+            log.warning("%s was edited and is kept as it is; %s", shown(edited), shown(instead))
+        return Built(len(drops), len(drops), content=written.content, note="files")
 
 
 def reject_rows(db: Connection, drop_id: int, shape: dict[str, Any]) -> Iterator[str]:
@@ -106,8 +141,7 @@ class MartFiles(Artifact):
             name = f"marts/{mart.target.removeprefix('analytics.')}"
             files[f"{name}.csv"] = functools.partial(export.write_csv, build.db, mart.target, mart.key)
             files[f"{name}.parquet"] = functools.partial(export.write_parquet, build.db, mart.target, mart.key)
-        content = write_files(build.state.settings.output_dir, self.pattern, files)
-        return Built(len(files), len(files), content=content, note="files")
+        return Built(len(files), len(files), content=self.write(build, files).content, note="files")
 
 
 PAGE = ("figures.py", "html.py", "opinions.py", "charts.py", "markup.py", "page.css")
@@ -134,7 +168,7 @@ class ReportPage(Artifact):
         from pipeline.page.html import page
 
         files = {"report.html": [page(facts(build.db, build.state))]}
-        return Built(1, 1, content=write_files(build.state.settings.output_dir, self.pattern, files), note="page")
+        return Built(1, 1, content=self.write(build, files).content, note="page")
 
 
 class InsightsPage(Artifact):
@@ -148,7 +182,7 @@ class InsightsPage(Artifact):
 
     def build(self, build: Build) -> Built:
         files = {"insights.md": [insights(build.db)]}
-        return Built(1, 1, content=write_files(build.state.settings.output_dir, self.pattern, files), note="page")
+        return Built(1, 1, content=self.write(build, files).content, note="page")
 
 
 def intake_digest(state: State) -> str:
@@ -177,13 +211,14 @@ class RunSummary(Artifact):
             "run_summary.json": [json.dumps(facts, indent=2, default=str) + "\n"],
             "run_summary.md": [markdown(facts)],
         }
-        return Built(1, 1, content=write_files(build.state.settings.output_dir, self.pattern, files))
+        return Built(1, 1, content=self.write(build, files).content)
 
 
 class Metrics(Artifact):
     """The run in numbers, for Prometheus."""
 
     target, pattern = "output/metrics", "metrics.prom"
+    mode = 0o644  # it holds no names, and the node exporter runs as another user
     recipe = ("pipeline/metrics.py",)
 
     def requires(self) -> list[luigi.Task]:
@@ -194,7 +229,7 @@ class Metrics(Artifact):
 
         note_run(build.db)  # the first step of its run when the one before was killed after the summary
         files = {"metrics.prom": [exposition(build.db, run_id())]}
-        return Built(1, 1, content=write_files(build.state.settings.output_dir, self.pattern, files))
+        return Built(1, 1, content=self.write(build, files).content)
 
 
 LAYERS = ("raw", "staging", "warehouse", "analytics")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import os
 import signal
 import threading
@@ -17,7 +18,7 @@ from sqlalchemy import event, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from targets import parts
-from targets.artifact import content_digest, write_files
+from targets.artifact import Written, fault, write_files
 from targets.database import (
     Database,
     DatabaseError,
@@ -31,6 +32,7 @@ from targets.database import (
     lock_key,
     retrying,
 )
+from targets.parts import digest
 from targets.table import (
     MANY,
     Difference,
@@ -645,17 +647,28 @@ def test_connections_are_new_ones_so_that_none_crosses_a_fork(house):
 # --- files ----------------------------------------------------------------------------------------------------------
 
 
-def test_files_are_written_and_others_of_the_pattern_removed(tmp_path):
-    (tmp_path / "rejects").mkdir()
-    (tmp_path / "rejects/old.csv").write_text("stale")
-    (tmp_path / "rejects/notes.txt").write_text("a person's")
-    write_files(tmp_path, "rejects/*.csv", {"rejects/a.csv": ["x\r\n", "é\n"], "rejects/b.csv": []})
+def test_files_are_written_and_those_written_before_and_no_others_removed(tmp_path):
+    before = write_files(tmp_path, "rejects/*.csv", {"rejects/old.csv": ["stale"]})
+    (tmp_path / "rejects/mine.csv").write_text("a person's")
+    files = {"rejects/a.csv": ["x\r\n", "é\n"], "rejects/b.csv": []}
+    after = write_files(tmp_path, "rejects/*.csv", files, recorded=before.content)
     assert {path.name: path.read_bytes() for path in (tmp_path / "rejects").iterdir()} == {
         "a.csv": b"x\r\n\xc3\xa9\n",
         "b.csv": b"",
-        "notes.txt": b"a person's",
+        "mine.csv": b"a person's",
     }
-    assert (tmp_path / "rejects/a.csv").stat().st_mode & 0o777 == 0o644
+    assert not after.kept
+
+
+def test_files_of_a_version_that_recorded_one_digest_of_all_are_known_as_ours(tmp_path):
+    old = {"rejects/a.csv": "1", "rejects/b.csv": "2"}
+    (tmp_path / "rejects").mkdir()
+    for name, content in old.items():
+        (tmp_path / name).write_text(content)
+    recorded = digest({name: hashlib.sha256(content.encode()).hexdigest() for name, content in old.items()})
+    assert fault(tmp_path, "rejects/*.csv", recorded)  # so that they get their mode and their list
+    write_files(tmp_path, "rejects/*.csv", {"rejects/a.csv": ["new"]}, recorded=recorded, expendable=())
+    assert {path.name: path.read_text() for path in (tmp_path / "rejects").iterdir()} == {"a.csv": "new"}
 
 
 def test_a_writer_that_fails_leaves_the_old_file_and_nothing_beside_it(tmp_path):
@@ -697,17 +710,47 @@ def test_a_reader_who_has_the_file_open_keeps_the_old_content_whole(tmp_path):
         assert reader.read() == "old " * 9_999
 
 
-def test_the_content_digest_knows_edits_names_and_lost_files(tmp_path):
+def test_edited_lost_and_opened_files_are_known(tmp_path):
     files = {"a.md": ["one"], "b.md": ["two"]}
-    written = write_files(tmp_path, "*.md", files)
-    assert written == content_digest(tmp_path, "*.md")
-    digests = {written}
+    written = write_files(tmp_path, "*.md", files).content
+    assert fault(tmp_path, "*.md", written) == ""
+    (tmp_path / "c.md").write_text("a person's")
+    assert fault(tmp_path, "*.md", written) == ""
     (tmp_path / "a.md").write_text("One")
-    digests.add(content_digest(tmp_path, "*.md"))
+    assert fault(tmp_path, "*.md", written) == "edited or deleted by hand"
+    assert fault(tmp_path, "*.md", written, edits_are_kept=True) == ""
     (tmp_path / "a.md").unlink()
-    digests.add(content_digest(tmp_path, "*.md"))
-    (tmp_path / "c.md").write_text("one")
-    digests.add(content_digest(tmp_path, "*.md"))
-    assert len(digests) == 4
-    assert write_files(tmp_path, "*.md", files) == written
-    assert write_files(tmp_path, "*.md", {}) == content_digest(tmp_path / "nowhere", "*.md")
+    assert fault(tmp_path, "*.md", written) == "edited or deleted by hand"
+    assert fault(tmp_path, "*.md", written, edits_are_kept=True) == "edited or deleted by hand"
+    assert write_files(tmp_path, "*.md", files, recorded=written).content == written
+    (tmp_path / "a.md").chmod(0o644)
+    assert "open to more people" in fault(tmp_path, "*.md", written)
+    assert fault(tmp_path / "nowhere", "*.md", written) == "edited or deleted by hand"
+    assert fault(tmp_path / "nowhere", "*.md", write_files(tmp_path / "nowhere", "*.md", {}).content) == ""
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_an_edited_file_is_kept_and_the_new_one_written_beside_it_until_the_edits_are_safe(tmp_path):
+    name, beside, again = (f"r/a{more}.csv" for more in ("", ".new", ".new-2"))
+
+    def write(content: str, recorded: Written, expendable: tuple[str, ...] = ()) -> Written:
+        return write_files(tmp_path, "r/*.csv", {name: [content]}, recorded=recorded.content, expendable=expendable)
+
+    def there() -> dict[str, str]:
+        return {f"r/{path.name}": path.read_text() for path in (tmp_path / "r").iterdir()}
+
+    written = write("1", Written(""))
+    (tmp_path / name).write_text("mended")
+    written = write("2", written)
+    assert (written.kept, there()) == (((name, beside),), {name: "mended", beside: "2"})
+    written = write("3", written)
+    assert (written.kept, there()) == (((name, beside),), {name: "mended", beside: "3"})
+    (tmp_path / beside).write_text("mended, too")
+    written = write("4", written)
+    assert there() == {name: "mended", beside: "mended, too", again: "4"}
+    safe = tuple(hashlib.sha256(text.encode()).hexdigest() for text in ("mended", "mended, too"))
+    written = write("5", written, safe)
+    assert there() == {name: "5", beside: "mended, too"}
+    (tmp_path / name).write_text("mended again")
+    written = write_files(tmp_path, "r/*.csv", {}, recorded=written.content, expendable=())
+    assert (written.kept, there()) == (((name, ""),), {name: "mended again", beside: "mended, too"})
