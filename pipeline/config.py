@@ -5,8 +5,10 @@ It enters here, at the edge, and travels as plain arguments: importing a module 
 
 from __future__ import annotations
 
+import configparser
 import functools
 import os
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -16,6 +18,7 @@ from typing import Any
 import luigi
 from dotenv import dotenv_values
 from luigi.cmdline_parser import CmdlineParser
+from luigi.task import UnconsumedParameterWarning
 
 from pipeline import home as homes
 from pipeline.home import CODE as PROJECT
@@ -124,7 +127,7 @@ def use(home: Home) -> None:
 @functools.lru_cache(maxsize=8)  # asked for at every step; files are read once per process
 def _settings(home: Home, given: tuple[tuple[str, str], ...], _command_line: object) -> Settings:
     environment = {**_dotenv(home.folder / ".env"), **dict(given)}
-    section = eduflow()
+    section = _section()
     _refuse_unknown(set(section.param_kwargs), environment)
 
     def value(key: str) -> str:
@@ -169,12 +172,31 @@ def _dotenv(path: Path) -> dict[str, str | None]:
         raise ConfigError(f"{path} can't be read: {why}. Who runs EduFlow must be able to (mode 0600)") from None
 
 
+def _section() -> eduflow:
+    """`[eduflow]` of luigi.cfg. Nothing that stands there is quoted, by us or by Luigi: it may be a secret."""
+    parser = luigi.configuration.get_config()
+    given = set(parser.options("eduflow")) if parser.has_section("eduflow") else set()
+    given -= set(parser.defaults())
+    for key in given:
+        try:
+            value = parser.get("eduflow", key)
+        except configparser.Error:
+            advice = "put the URL into EDUFLOW_DATABASE or .env" if key == "database" else "write %% for %"
+            raise ConfigError(f"luigi.cfg [eduflow] {key} can't be read: it holds a % or a $; {advice}") from None
+        if key == "database" and holds_secret(value):
+            raise ConfigError(
+                "luigi.cfg [eduflow] database holds a password: put the URL into EDUFLOW_DATABASE or .env"
+            )
+    with warnings.catch_warnings():  # Luigi's warning of a key that it does not know shows the value
+        warnings.simplefilter("ignore", UnconsumedParameterWarning)
+        section = eduflow()
+    return section
+
+
 def _refuse_unknown(known: set[str], environment: Mapping[str, str | None]) -> None:
     parser = luigi.configuration.get_config()
     given = set(parser.options("eduflow")) if parser.has_section("eduflow") else set()
     given -= set(parser.defaults())
-    if holds_secret(parser.get("eduflow", "database", "")):
-        raise ConfigError("luigi.cfg [eduflow] database holds a password: put the URL into EDUFLOW_DATABASE or .env")
     for key in sorted(given - known - {"database"}):
         raise ConfigError(f"luigi.cfg [eduflow] knows no {key}; {nearest(key, sorted(known))}")
     names = [*BESIDE, *(f"EDUFLOW_{key.upper()}" for key in sorted(known))]

@@ -198,17 +198,17 @@ def ledger(options: Settings | None = None, *, bulk: bool = False) -> Iterator[C
 
 def _migrate(options: Settings) -> None:
     """Once per process: the database is this home's, and its ledger up to date."""
-    if _Process.migrated != str(options.database):
+    if _Process.migrated != options.database.key:
         with options.database.transaction() as db:
             homes.check(db, options.home, options.database_name)
             init_db.migrate(db)
             homes.claim(db, options.home, options.database_name)
-        _Process.migrated = str(options.database)
+        _Process.migrated = options.database.key
 
 
 def _connection(database: Database) -> Connection:
     """The connection of this process: a run asks and builds a hundred times. A forked worker makes its own."""
-    key = (os.getpid(), str(database))
+    key = (os.getpid(), database.key)
     if _Process.connection is None or _Process.connection[0] != key:
         if _Process.connection and _Process.connection[0][0] != key[0]:
             _Process.inherited.append(_Process.connection)
@@ -264,7 +264,7 @@ class Progress:
 
 def prepare(options: Settings) -> None:
     """Make the derived schemas that are missing or whose DDL changed; once per process and run."""
-    key = (os.getpid(), str(options.database))
+    key = (os.getpid(), options.database.key)
     if _Process.prepared != key:
         with ledger(options) as db:
             for schema in init_db.create_derived(db):

@@ -10,6 +10,7 @@ import functools
 import hashlib
 import io
 import queue
+import re
 import sys
 import tempfile
 import threading
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import psycopg2
+import psycopg2.extensions
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
@@ -67,17 +69,46 @@ class DatabaseError(RuntimeError):
     """The database can't be used; says where it was looked for and what to do, never a password."""
 
 
-def _secrets(url: URL) -> list[str]:
-    return [key for key in url.query if "password" in key or "secret" in key]
+# Of a URL's query, what names no secret and may be shown.
+SHOWN = {"host", "port", "user", "dbname", "sslmode"}
+ESCAPE = (
+    "Write each of : / ? # [ ] @ % in its user or password as %3A %2F %3F %23 %5B %5D %40 %25, or leave the password "
+    "out and give it by PGPASSWORD or PGPASSFILE"
+)
+# user:password@ in front of the host: an @ / ? more and it can be split in several ways.
+_URL = re.compile(
+    r"postgresql(\+psycopg2)?://"
+    r"(?P<user>[^@/?]*@)?"
+    r"(?P<host>[\w.-]*|\[[0-9A-Fa-f:.]+\])(:\d*)?"
+    r"(?P<database>/[^/?#@:]*)?"
+    r"(?P<query>\?[^?@]*)?"
+)
+
+
+def _is_secret(option: str) -> bool:
+    return "passw" in option or "secret" in option
+
+
+def _split(text: str) -> URL | None:
+    """The URL when it can be split in one way only, and names no option that libpq does not know; else None."""
+    found = _URL.fullmatch(text)
+    if not found:
+        return None
+    try:
+        url = make_url(text)
+        psycopg2.extensions.make_dsn(**dict.fromkeys(url.query, ""))
+    except (exc.ArgumentError, ValueError, psycopg2.Error):
+        return None
+    # One host alone; if the password holds the only @, what comes after it is taken for a host.
+    return None if url.host and "host" in url.query else url
 
 
 def holds_secret(text: str) -> bool:
-    """Whether a database URL holds a password; what is no URL at all holds none, and is refused when it is used."""
-    try:
-        url = make_url(text)
-    except (exc.ArgumentError, ValueError):
-        return False
-    return url.password is not None or bool(_secrets(url))
+    """Whether a database URL holds a password, or may hold one because it can be split in several ways."""
+    url = _split(text)
+    if url is None:
+        return "@" in text or _is_secret(text.lower())
+    return url.password is not None or any(map(_is_secret, url.query))
 
 
 class Database:
@@ -90,18 +121,27 @@ class Database:
         if not self._url:
             return f"embedded PostgreSQL in {self._directory}"
         url = self._parsed()
-        return url.difference_update_query(_secrets(url)).render_as_string(hide_password=True)
+        if any(map(_is_secret, url.query)):  # a raw & in it makes options of its pieces
+            url = url.set(query={})
+        url = url.set(query={key: value for key, value in url.query.items() if key in SHOWN})
+        return url.render_as_string(hide_password=True)
+
+    @property
+    def key(self) -> str:
+        """What tells this database from others; it shows nothing of the URL."""
+        return hashlib.sha256(f"{self._url}\0{self._directory}".encode()).hexdigest()
 
     def _parsed(self) -> URL:
-        """The URL; DatabaseError, which does not quote it, when it is none."""
-        try:
-            url = make_url(self._url)
-            if url.get_backend_name() == "postgresql":
-                return url
-        except (exc.ArgumentError, ValueError):  # no URL at all, or a port that is no number
-            pass
+        """The URL. DatabaseError, which quotes nothing of it, when it is none, or one that can be split in two ways."""
+        if (url := _split(self._url)) is not None:
+            return url
+        if not self._url.startswith(("postgresql://", "postgresql+psycopg2://")):
+            raise DatabaseError(
+                "EDUFLOW_DATABASE is not a PostgreSQL URL (postgresql+psycopg2://user:password@host:5432/name)"
+            )
         raise DatabaseError(
-            "EDUFLOW_DATABASE is not a PostgreSQL URL (postgresql+psycopg2://user:password@host:5432/name)"
+            "EDUFLOW_DATABASE is not a postgresql:// URL that can be read in one way only: nothing of it is shown or "
+            f"tried. {ESCAPE}. Its form: postgresql+psycopg2://user:password@host:5432/name?sslmode=require"
         )
 
     def keywords(self) -> dict[str, Any]:
@@ -126,8 +166,8 @@ class Database:
         try:
             return _connected(keywords)
         except (psycopg2.OperationalError, psycopg2.ProgrammingError) as error:  # also: an option libpq does not know
-            reason = str(error).strip().splitlines()[0]
-            message = f"Can't use the database {self}: {reason}. {self._remedy()}"
+            reason = self._reason(error)
+            message = f"Can't use the database {self}: {reason}. {self._remedy(reason)}"
             if "timeout expired" in reason:
                 _silent[self._url] = time.monotonic(), message
             raise DatabaseError(message) from None
@@ -139,7 +179,16 @@ class Database:
             keywords = self.keywords()
             lifeline.watch(connection, lambda seconds: _connected({**keywords, "connect_timeout": seconds}))
 
-    def _remedy(self) -> str:
+    def _reason(self, error: psycopg2.Error) -> str:
+        """What libpq says, without the values that it quotes when some may be pieces of a password."""
+        reason = str(error).strip().splitlines()[0]
+        if self._url and any(map(_is_secret, self._parsed().query)):
+            reason = re.sub(r'"[^"]*"|\([^)]*\)', "***", reason)
+        return reason
+
+    def _remedy(self, reason: str) -> str:
+        if self._url and "authentication failed" in reason:
+            return f"Check EDUFLOW_DATABASE (or .env). {ESCAPE}."
         if self._url:
             return "Check EDUFLOW_DATABASE (or .env)."
         said = server.last_words(self._directory)

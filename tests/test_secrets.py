@@ -8,7 +8,10 @@ insights, the ledger but its rejects, the server's log) is read by people and ma
 from __future__ import annotations
 
 import logging
+import random
+import socket
 from pathlib import Path
+from urllib.parse import quote
 
 import psycopg2
 import pytest
@@ -17,6 +20,7 @@ from test_bad_input import LUIGI, held, somebody_waits
 from test_durability import running, wait_until
 
 from pipeline.contracts import DATASETS
+from targets.database import Database, DatabaseError
 
 PASSWORD, KEY = "pl4nted-p4ssword", "gsk_pl4nted0key"
 # Of a student whose rows fail; by name and id the report may show an accepted one.
@@ -235,3 +239,97 @@ def test_a_database_that_is_not_there_is_named_without_its_password(guarded, cap
     assert guarded.do(*verb) == 1
     said = capsys.readouterr()
     assert "***" in said.err and PASSWORD not in said.out + said.err
+
+
+# --- passwords that nobody escaped ----------------------------------------------------------------------------------
+
+
+def pieces(password: str) -> set[str]:
+    return {password[at : at + 4] for at in range(len(password) - 3)}
+
+
+def raw_passwords(count: int) -> list[str]:
+    """Of letters that stand in no message of ours, and of what separates the parts of a URL."""
+    chance = random.Random(11)
+    some = ["".join(chance.choices("QXZJ7890", k=4)) + mark + "ZQ90XJ78" for mark in ":/@%?#[]&="]
+    odd = ["".join(chance.choices("QXZJ7890" + "@:/%?#[]&=" * 2, k=chance.randint(8, 24))) for _ in range(count)]
+    return [*some, *(f"{mark}{password}" for mark in ":/@?#" for password in some[:5]), *odd]
+
+
+FORMS = (
+    "postgresql+psycopg2://eduflow:{}@127.0.0.1:1/school",
+    "postgresql://eduflow:{}@127.0.0.1:1/school?connect_timeout=2",
+    "postgresql://eduflow:{}@/school?host=/nowhere&port=1",
+    "postgresql://eduflow:{}@localhost.invalid/",
+    "postgresql://127.0.0.1:1/school?user=eduflow&password={}",
+    "postgresql://127.0.0.1:1/school?password={}&sslmode=prefer",
+)
+
+
+def test_no_piece_of_a_password_that_nobody_escaped_is_in_any_error_or_name():
+    for password in raw_passwords(250):
+        for form in FORMS:
+            url = form.format(password)
+            database = Database(url, Path("unused"))
+            said = [repr(database)]
+            for what in (lambda: str(database), database.keywords, database.connect):  # noqa: B023 - called here
+                try:
+                    answer = what()
+                except DatabaseError as error:
+                    said.append(str(error))
+                else:
+                    said += [answer] if isinstance(answer, str) else []
+            found = [piece for piece in pieces(password) for text in said if piece in text]
+            assert not found, f"{url}: {said}"
+
+
+@pytest.mark.parametrize("mark", list("@/?"))
+@pytest.mark.parametrize("verb", [["plan"], ["run"], ["account"], ["sql", "select 1"], ["verify"]])
+def test_a_url_that_can_be_split_in_two_ways_is_not_tried_and_says_how_to_escape(
+    house, capsys, caplog, monkeypatch, verb, mark
+):
+    caplog.set_level(logging.DEBUG)
+    password = f"ZQ90{mark}XJ78{mark}QQ77"
+    monkeypatch.setenv("EDUFLOW_DATABASE", f"postgresql://eduflow:{password}@127.0.0.1:1/school")
+    assert house.do(*verb) == 1
+    said = capsys.readouterr()
+    assert "%40" in said.err and "PGPASSFILE" in said.err and said.err.count("\n") == 1
+    assert not [piece for piece in pieces(password) if piece in said.out + said.err + caplog.text]
+
+
+def test_an_escaped_password_and_one_with_a_colon_reach_the_server_as_they_are():
+    for password in ("ZQ:90", "a#b[c]", "p@:/%?#[]&= q"):
+        for given in {quote(password, safe=""), *([password] if not set(password) & set("@/?%") else [])}:
+            database = Database(f"postgresql://eduflow:{given}@127.0.0.1:1/school", Path("unused"))
+            assert database.keywords()["password"] == password
+            assert str(database) == "postgresql://eduflow:***@127.0.0.1:1/school"
+
+
+def test_a_password_in_the_drivers_own_variable_is_used(house, cluster, monkeypatch, tmp_path):
+    admin(cluster, "do $$ begin create role carol login password 'p@:/%'; exception when others then null; end $$")
+    with socket.socket() as none:
+        none.bind(("127.0.0.1", 0))
+        port = none.getsockname()[1]
+    monkeypatch.setenv("PGPASSWORD", "p@:/%")
+    with pytest.raises(DatabaseError) as refused:  # nothing listens there, yet the URL is whole without a password
+        Database(f"postgresql://carol@127.0.0.1:{port}/x", tmp_path).connect()
+    assert "127.0.0.1" in str(refused.value) and "p@:/%" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "password", ["ZQ90XJ78", "ZQ90@XJ78", "ZQ90/XJ78", "ZQ90?XJ78", "50%ZQ90", "%(ZQ90)s", "ZQ:90X"]
+)
+def test_luigi_cfg_takes_no_password_however_it_is_written(house, monkeypatch, tmp_path, password):
+    (tmp_path / "luigi.cfg").write_text(f"[eduflow]\ndatabase = postgresql://eduflow:{password}@127.0.0.1:1/x\n")
+    done = house.command("-m", "pipeline", "plan", LUIGI_CONFIG_PATH=str(tmp_path / "luigi.cfg"), EDUFLOW_DATABASE="")
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert "luigi.cfg [eduflow] database" in done.stderr
+    assert not [piece for piece in pieces(password) if piece in done.stdout + done.stderr]
+
+
+@pytest.mark.parametrize("password", ["ZQ90XJ78", "ZQ90@XJ78", "ZQ90/XJ78", "ZQ90%XJ78", "ZQ90:XJ78", "ZQ90[XJ78"])
+def test_the_password_in_the_url_of_a_scheduler_is_not_printed(house, password):
+    url = f"http://eduflow:{password}@127.0.0.1:1"
+    done = house.command("-m", "pipeline", "run", "--scheduler", url)
+    assert done.returncode != 0 and "Traceback" not in done.stderr
+    assert not [piece for piece in pieces(password) if piece in done.stdout + done.stderr]

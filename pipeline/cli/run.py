@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import re
 import sys
 import time
 from typing import Any
@@ -73,16 +74,24 @@ def _set_scheduler(url: str | None) -> None:
     from luigi.configuration import get_config
     from luigi.interface import core
 
-    if url and not url.startswith(("http://", "https://")):
-        raise UserError("--scheduler takes the URL of a luigid, like http://127.0.0.1:8082")
+    if url and not _is_address(url):
+        raise UserError(
+            "--scheduler takes the URL of a luigid, like http://127.0.0.1:8082; in a password in it each of "
+            ": / ? # [ ] @ % is written as %3A %2F %3F %23 %5B %5D %40 %25"
+        )
     get_config().set("core", "no_configure_logging", "true")
     get_config().set("core", "local_scheduler", "false" if url else "true")
     if url:
-        get_config().set("core", "scheduler_url", url)
+        get_config().set("core", "scheduler_url", url.replace("%", "%%"))
         # A luigid that is gone is given up in 10 s, not in 60; what is logged of each try holds the URL.
         for key, value in {"rpc_retry_wait": "5", "rpc_log_retries": "false"}.items():
             get_config().set("core", key, value)
             core.ignore_unconsumed.add(key)  # Luigi reads it elsewhere, and would warn
+
+
+def _is_address(url: str) -> bool:
+    """Whether it is a URL that can be split in one way only."""
+    return bool(re.fullmatch(r"https?://([^@/?#\[\]]*@)?([\w.-]+|\[[0-9A-Fa-f:.]+\])(:\d+)?(/[^@?#]*)?", url))
 
 
 def _show_progress() -> None:

@@ -119,8 +119,8 @@ MUTANTS = (
     ),
     mutant(
         *("a connection shared over fork", "pipeline/step.py"),
-        "    key = (os.getpid(), str(database))\n",
-        "    key = (0, str(database))\n",
+        "    key = (os.getpid(), database.key)\n",
+        "    key = (0, database.key)\n",
         "test_durability.py::test_a_forked_process_has_a_connection_of_its_own",
     ),
 )  # fmt: skip
