@@ -27,6 +27,8 @@ NOT_SAMPLE = (
     "is no file of the sample, which is made up; a school's files must not be mixed with it. Make a home for the "
     "school: eduflow init FOLDER, and put the file into FOLDER/data"
 )
+MAX_DEPTH = 100  # folders in folders
+MAX_PATH = 2_600  # bytes; the ledger finds a file by its path, and an index takes 2,700
 # A file changed again within one tick of the clock keeps its times: too fresh a file is hashed again next time.
 FRESH_NS = 50_000_000
 
@@ -116,12 +118,17 @@ def shown(path: str) -> str:
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in path)
 
 
+def shown_lines(text: str) -> str:
+    """The same for a text of several lines."""
+    return text if text.replace("\n", "").isprintable() else "\n".join(map(shown, text.split("\n")))
+
+
 def scan(folder: Path, known: Mapping[str, Known]) -> Scan:
     """Look at every file below the folder, in path order; hash those whose size or times differ from the ledger's."""
     files, unmatched = [], []
     of_sample = sample_files(folder)
-    for absolute, path in sorted(_walk(folder), key=lambda pair: pair[1]):
-        meaning = _meaning(folder, absolute, path)
+    for absolute, path, fault in sorted(_walk(folder), key=lambda found: found[1]):
+        meaning = fault or _meaning(folder, absolute, path)
         if of_sample and path not in of_sample and not isinstance(meaning, str) and not meaning[2]:
             meaning = NOT_SAMPLE
         if isinstance(meaning, str):
@@ -147,18 +154,31 @@ def sample_files(folder: Path) -> frozenset[str]:
     return frozenset(listed.read_text().splitlines()) if listed.is_file() else frozenset()
 
 
-def _walk(folder: Path) -> Iterable[tuple[Path, str]]:
-    """(absolute, relative path) of every file, of links to folders (not followed) and of unreadable folders."""
-    unreadable: list[OSError] = []
-    for parent, folders, names in os.walk(folder, onerror=unreadable.append):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        links = [name for name in folders if Path(parent, name).is_symlink()]
-        for name in (*names, *links):
-            if not name.startswith((".", "~$", "README")):
-                absolute = Path(parent, name)
-                yield absolute, str(absolute.relative_to(folder))
-    for error in unreadable:
-        yield Path(error.filename), str(Path(error.filename).relative_to(folder))
+def _walk(folder: Path) -> Iterable[tuple[Path, str, str]]:
+    """(absolute, relative path, why it is no drop) of every file, of links to folders (not followed) and of folders
+    that can't be read. By hand: os.walk calls itself for every level."""
+    waiting = [(folder, 0)]
+    while waiting:
+        parent, depth = waiting.pop()
+        try:
+            with os.scandir(parent) as found:
+                entries = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in found]
+        except OSError as error:
+            yield parent, str(parent.relative_to(folder)), f"can't be read: {error.strerror}"
+            continue
+        for name, is_folder in entries:
+            absolute = parent / name
+            if name.startswith("." if is_folder else (".", "~$", "README")):
+                continue
+            path = str(absolute.relative_to(folder))
+            if is_folder and depth < MAX_DEPTH:
+                waiting.append((absolute, depth + 1))
+            elif is_folder:
+                yield absolute, path, f"more than {MAX_DEPTH} folders in each other; what is in it is not read"
+            elif len(os.fsencode(path)) > MAX_PATH:
+                yield absolute, path, f"its path has more than {MAX_PATH:,} bytes; shorten it"
+            else:
+                yield absolute, path, ""
 
 
 def _meaning(folder: Path, absolute: Path, path: str) -> tuple[str, date | None, bool] | str:

@@ -81,7 +81,19 @@ class _NoTraceback(logging.Filter):
         return True
 
 
+class _Printable(logging.Filter):
+    """Whatever a line quotes, also one of Luigi's own or a traceback, no control character of it gets out."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = arrivals_of.shown_lines(record.getMessage()), ()
+        if record.exc_info and record.exc_info[0]:
+            record.exc_text = arrivals_of.shown_lines(logging.Formatter().formatException(record.exc_info))
+        return True
+
+
 logging.getLogger("luigi-interface").addFilter(_NoTraceback())
+for _logger in ("luigi-interface", log.name, "luigi.scheduler"):
+    logging.getLogger(_logger).addFilter(_Printable())
 
 
 def _die_with_parent(parent: int) -> None:

@@ -5,16 +5,22 @@ Whoever writes a file chooses its name, its headers and its cells. None of them 
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import html
+import logging
+import os
+import pty
 import re
+import subprocess
+import sys
 from html.parser import HTMLParser
 from typing import Any
 
 import pytest
-from conftest import ROWS, House, csv_text, json_text
+from conftest import PROJECT, ROWS, House, csv_text, json_text
 from groq_server import GroqServer
-from test_bad_input import sheet, tickets
+from test_bad_input import LUIGI, sheet, tickets
 
 from agents.tickets import CATEGORIES, PRIORITIES, SENTIMENTS
 from pipeline.contracts import DATASETS
@@ -155,8 +161,20 @@ def test_names_headers_and_cells_stay_text_in_the_log_the_summary_and_the_page(h
     hostile_school(house, text)
     assert house.run() == 30
     said = printed(house, capsys)
-    for verb in (["plan"], ["account"], *(["account", str(n)] for n in range(1, 20)), ["check"], ["verify"]):
-        house.do(*verb)
+    numbered = [["account", str(n)] for n in range(1, 20)]
+    traced = [["trace", "ticket", "TKT001"], ["trace", "student", "STU001"], ["trace", "city", text]]
+    quoted = [
+        ["explain", text],
+        ["show", text],
+        ["forget", text],
+        [text],
+        ["account", text],
+        ["sql", text],
+    ]
+    rows = [["show", "review_queue"], ["sql", f'select subject as "{text[:40]}" from raw.support_tickets']]
+    for verb in (["plan"], ["account"], *numbered, ["check"], ["verify"], *traced, *quoted, *rows):
+        with contextlib.suppress(SystemExit):
+            house.do(*verb)
     said += printed(house, capsys)
     assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202e]", said)
     assert not any(line.startswith("ERROR forged") for line in said.splitlines())
@@ -173,6 +191,50 @@ def test_names_headers_and_cells_stay_text_in_the_log_the_summary_and_the_page(h
     assert not [name for name in seen.attributes if name.startswith("on")]
     assert all(link.startswith(("#", "data:,")) for link in seen.attributes["href"])
     assert "\x1b" not in page and "\x07" not in page
+
+
+CONTROLS = "[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\u202e]"
+
+
+@pytest.mark.parametrize("command", [("-m", "pipeline", "run"), (*LUIGI, "--log-level", "DEBUG")], ids=["run", "luigi"])
+def test_no_line_of_a_failing_run_steers_the_terminal(house, command):
+    hostile_school(house, LOG)
+    house.query("""
+        create function staging.quote() returns trigger language plpgsql as
+        $$ begin raise exception '%', E'\\x1b[2J and ' || new.subject; end $$;
+        create trigger quote before insert on staging.stg_tickets for each row execute function staging.quote()
+    """)
+    done = house.command(*command)
+    assert done.returncode == 30
+    said = done.stdout + done.stderr
+    assert not re.search(CONTROLS, said)
+    assert not any(line.startswith("ERROR forged") for line in said.splitlines())
+
+
+def test_an_exception_that_quotes_a_cell_is_printable_in_every_log(caplog):
+    for name in ("luigi-interface", "luigi-interface.eduflow", "luigi.scheduler"):
+        try:
+            raise KeyError(LOG) from ValueError(f"one {LOG}")
+        except KeyError:
+            logging.getLogger(name).exception("failed on %s", "\x1b[2J")
+    assert "failed on" in caplog.text and not re.search(CONTROLS, caplog.text)
+
+
+def on_a_terminal(house: House, *arguments: str) -> str:
+    near, far = pty.openpty()
+    try:
+        environment = {**os.environ, **house.environment}
+        subprocess.run([sys.executable, *arguments], cwd=PROJECT, env=environment, stdout=far, timeout=60, check=True)
+        return os.read(near, 100_000).decode()
+    finally:
+        os.close(near)
+        os.close(far)
+
+
+def test_csv_is_bytes_in_a_pipe_and_printable_on_a_terminal(house):
+    query = ("-m", "pipeline", "sql", "--csv", "select E'\\x1b[2Ja\\tb' as x")
+    assert house.command(*query).stdout == "x\n\x1b[2Ja\tb\n"
+    assert on_a_terminal(house, *query).replace("\r\n", "\n") == "x\n\\x1b[2Ja\\tb\n"
 
 
 # --- orders to a language model -------------------------------------------------------------------------------------

@@ -6,10 +6,12 @@ The rest of it is in test_bad_input.py (links, loops, names with control charact
 from __future__ import annotations
 
 import os
+import random
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from conftest import PROJECT, House, csv_text
@@ -41,7 +43,7 @@ def test_names_at_the_limits_and_names_that_want_to_leave_the_folder_are_names(h
     around = set(house.data.parent.iterdir())
     for number, name in enumerate(NAMES):
         house.rows(f"{name}/support_tickets.csv", "support_tickets", {"ticket_id": f"T{number}"})
-    deep = "/".join([LONG[:200]] * 14)  # 2,800 characters: with the folder of the test not far from what Linux takes
+    deep = "/".join([LONG[:200]] * 12)  # 2,400 characters: not far from what the ledger takes
     house.rows(f"{deep}/support_tickets.csv", "support_tickets", {"ticket_id": "deep"}, {"ticket_id": ""})
     house.drop(f"{LONG[:251]}.csv", TICKETS)
     assert house.run() == 0
@@ -125,3 +127,51 @@ def test_a_run_over_bombs_loads_what_can_be_read_and_stays_small(house, factor):
     assert {path.split("/")[0]: status for path, status in statuses(house).items()} == places
     assert len(tickets(house, "ticket_id")) == 30 * factor
     assert_balanced(house)
+
+
+# --- odd trees ------------------------------------------------------------------------------------------------------
+
+
+def nested(folder: Path, levels: int) -> None:
+    """Folders in each other, deeper than a path can name."""
+    handle = os.open(folder, os.O_RDONLY)
+    for _ in range(levels):
+        os.mkdir("d", dir_fd=handle)
+        inner = os.open("d", os.O_RDONLY, dir_fd=handle)
+        os.close(handle)
+        handle = inner
+    os.close(os.open("students.csv", os.O_CREAT | os.O_WRONLY, 0o644, dir_fd=handle))
+    os.close(handle)
+
+
+def test_a_run_goes_on_beside_thousands_of_nested_folders_loops_and_names_that_are_too_long(house, capsys):
+    house.rows("2024-02-01/students.csv", "students", {})
+    (house.data / "deep").mkdir()
+    nested(house.data / "deep", 1_900)
+    (house.data / "deeper").mkdir()
+    nested(house.data / "deeper", 3_000)
+    (house.data / "loop").symlink_to(house.data)
+    (house.data / "self.csv").symlink_to(house.data / "self.csv")
+    chance = random.Random(3)
+    long = "/".join("".join(chance.choices("abcdefghijklmnopqrstuvwxyz0123456789", k=250)) for _ in range(12))
+    house.rows(f"{long}/students.csv", "students", {"student_id": "STU002"})
+    house.drop("a\n\x1b[2Jb.csv", "x")
+    try:
+        assert house.run() == 0
+        said = capsys.readouterr()
+        assert "Traceback" not in said.err and "\x1b" not in said.out + said.err
+        lines = [line for line in said.out.splitlines() if line.startswith("no drop: ")]
+        for start, why in {
+            "'deep/d/d": "folders in each other",
+            "'deeper/d/d": "folders in each other",
+            "'loop'": "not a regular file",
+            "'self.csv'": "can't be read",
+            f"'{long[:100]}": "shorten it",
+            "'a\\n\\x1b[2Jb.csv'": "matches no dataset",
+        }.items():
+            assert [why in line for line in lines if line.startswith(f"no drop: {start}")] == [True], start
+        assert house.query("select student_id from staging.stg_students") == [("STU001",)]
+        assert house.run() == 0
+        assert "Nothing to do" in capsys.readouterr().out
+    finally:
+        subprocess.run(["rm", "-rf", str(house.data / "deep"), str(house.data / "deeper")], check=True)

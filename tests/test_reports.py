@@ -385,7 +385,8 @@ def test_nothing_is_written_when_nothing_changed_and_all_when_it_is_lost(house, 
     (house.output / "report.html").unlink()
     (marts / "student_360.csv").write_text("edited")
     (marts / "as_of.parquet").unlink()
-    (marts / "mart_of_last_year.csv").write_text("left over")
+    kept[marts / "mine.csv"] = b"not ours"
+    (marts / "mine.csv").write_bytes(b"not ours")
     assert house.do("plan") == 0
     out = capsys.readouterr().out
     assert out.count("edited or deleted by hand") == 2

@@ -11,12 +11,18 @@ from sqlalchemy.exc import DBAPIError
 
 from pipeline import home as homes
 from pipeline.cli import verbs
+from pipeline.cli.tables import printable_streams
 from pipeline.config import ConfigError, settings, use
 from pipeline.step import UserError
 from targets.database import DatabaseError, complaint, is_retryable
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    with printable_streams():
+        return _main(argv)
+
+
+def _main(argv: Sequence[str] | None) -> int:
     arguments = verbs.parser().parse_args(argv)
     try:
         if arguments.verb == "init":  # the one verb that needs no home

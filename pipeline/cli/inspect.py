@@ -34,7 +34,7 @@ def plan(_arguments: argparse.Namespace, options: Settings) -> int:
     stale = [{"target": target, "why": why} for target, why in steps if why]
     print_table(stale, ("target", "why")) if stale else print("Nothing to do: everything is up to date.")
     for drop in waiting:
-        print(f"waiting: drop {drop.drop_id} {drop.status}: {drop.reason}")
+        print(f"waiting: drop {drop.drop_id} {drop.status}: {shown(drop.reason or '')}")
     return 0
 
 
@@ -92,6 +92,7 @@ def account(arguments: argparse.Namespace, options: Settings) -> int:
 
 def trace(arguments: argparse.Namespace, options: Settings) -> int:
     from pipeline.audit import trace_layers, trace_records
+    from pipeline.drops import shown
 
     found = False
     with ledger(options) as db:
@@ -102,7 +103,7 @@ def trace(arguments: argparse.Namespace, options: Settings) -> int:
                 if before is not None or after is not None:
                     print(f"    {column:22} {_change(before, after)}")
             if record.notes:
-                print(f"    flags                  {record.notes}")
+                print(f"    flags                  {shown(record.notes)}")
         for table, rows, count in trace_layers(db, arguments.kind, arguments.key):
             found = found or count > 0
             print(f"\n{table}: {count} row{'' if count == 1 else 's'}")
@@ -124,6 +125,7 @@ def _change(before: str | None, after: str | None) -> str:
 
 def explain(arguments: argparse.Namespace, options: Settings) -> int:
     from pipeline import enrich
+    from pipeline.drops import shown
 
     key = arguments.student.strip().upper()
     with ledger(options) as db:
@@ -145,7 +147,7 @@ def explain(arguments: argparse.Namespace, options: Settings) -> int:
         less = sum(change.points for change in found["change"])
         print(f"Smallest change that lowers the category: {to_do} ({found['score']} - {less} points).")
     for advice in found["interventions"]:
-        print(f"- {advice}")
+        print(f"- {shown(advice)}")
     return 0
 
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import argparse
 import csv
 import io
-import sys
 from typing import Any
 
 import psycopg2
 from sqlalchemy import text
 
-from pipeline.cli.tables import print_table
+from pipeline.cli.tables import data_stream, print_table
 from pipeline.config import Settings
 from pipeline.step import UserError, ledger
 from targets.database import raw_cursor
@@ -42,7 +41,7 @@ def _print_query(db: Any, query: str, *, as_csv: bool) -> None:
     db.execute(text("set transaction read only"))
     result = io.StringIO()
     with raw_cursor(db) as cursor:
-        cursor.copy_expert(f"copy ({query}\n) to stdout (format csv, header)", sys.stdout if as_csv else result)
+        cursor.copy_expert(f"copy ({query}\n) to stdout (format csv, header)", data_stream() if as_csv else result)
     if not as_csv:
         header, *rows = csv.reader(io.StringIO(result.getvalue()))
         print_table([dict(zip(range(len(header)), row, strict=True)) for row in rows], range(len(header)), header)

@@ -2,9 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import contextlib
+import io
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
+
+
+class Printable(io.TextIOBase):
+    """A stream to which no control character but the line end passes: a cell or a name can't steer the terminal."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+
+    def write(self, text: str) -> int:
+        from pipeline.drops import shown_lines
+
+        self.stream.write(shown_lines(text))
+        return len(text)
+
+    def flush(self) -> None:
+        self.stream.flush()
+
+    def isatty(self) -> bool:
+        return self.stream.isatty()
+
+    def fileno(self) -> int:
+        return self.stream.fileno()
+
+
+@contextlib.contextmanager
+def printable_streams() -> Iterator[None]:
+    with (
+        contextlib.redirect_stdout(Printable(sys.stdout)),
+        contextlib.redirect_stderr(Printable(sys.stderr)),
+    ):
+        yield
+
+
+def data_stream() -> TextIO:
+    """Where CSV goes: byte for byte into a file or a pipe, printable to a terminal."""
+    out: Any = sys.stdout
+    return out.stream if isinstance(out, Printable) and not out.isatty() else out
 
 
 def nearby(path: Path) -> Path:
@@ -20,7 +60,7 @@ def print_table(rows: Iterable[dict[Any, Any]], columns: Iterable[Any], names: S
     if not rows:
         print("  (none)")
         return
-    header = list(names or map(str, columns))
+    header = [shown(str(name)) for name in (names or columns)]
     cells = [["" if row[column] is None else shown(str(row[column])) for column in columns] for row in rows]
     cells = [[cell if len(cell) <= 60 else cell[:59] + "…" for cell in row] for row in cells]
     widths = [max(map(len, column)) for column in zip(header, *cells, strict=True)]
