@@ -16,7 +16,6 @@ REJECTS = "rejects/support_tickets.rejects-1.csv"
 
 def school(house: House) -> None:
     house.rows("2024-02-01/support_tickets.csv", "support_tickets", {}, BAD)
-    house.rows("2024-02-01/students_enrollment.csv", "students_enrollment", {})
 
 
 def tree(folder: Path) -> dict[str, tuple[bytes, int]]:
