@@ -14,7 +14,7 @@ from urllib.parse import unquote
 import psycopg2
 import pytest
 import yaml
-from test_postgres15 import external  # noqa: F401 - a fixture
+from test_postgres15 import external, server  # noqa: F401 - fixtures
 
 from pipeline import home as homes
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 import pwd
+import re
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import psycopg2
@@ -20,7 +23,7 @@ from targets.database import Database
 
 OWNER = "school"
 # Text sorts as English does: the embedded server sorts by code point, and the tables must not depend on it.
-INITDB = ("-Upostgres", "-Atrust", "-EUTF8", "--locale=C.UTF-8", "--locale-provider=icu", "--icu-locale=en-US")
+INITDB = "-U postgres -A trust -E UTF8 --locale=C.UTF-8 --locale-provider=icu --icu-locale=en-US"
 
 
 def installed() -> list[Path]:
@@ -34,33 +37,66 @@ SERVERS = [pytest.param(path, id=path.parent.name) for path in installed()] or [
 ]
 
 
+@dataclass
+class Server:
+    """A server of its own in a temporary folder, reached by its socket there, run by a user that is not root."""
+
+    binaries: Path
+    folder: Path
+
+    @property
+    def data(self) -> Path:
+        return self.folder / "data"
+
+    def sh(self, command: str) -> str:
+        """A shell command as the server's user, in its folder; what it prints."""
+        path = f"{self.binaries}:/usr/bin:/bin"
+        run: dict[str, Any] = {"env": {"PATH": path, "PGHOST": str(self.folder), "PGUSER": "postgres", "LC_ALL": "C"}}
+        if not os.geteuid():
+            user = pwd.getpwnam("postgres")
+            run |= {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+        with (self.folder / "printed").open("w+") as printed:  # a pipe would stay open in the server that pg_ctl starts
+            done = subprocess.run(
+                ["bash", "-euo", "pipefail", "-c", command], cwd=self.folder, stdout=printed, stderr=printed, **run
+            )
+            printed.seek(0)
+            text = printed.read()
+        assert done.returncode == 0, text
+        return text
+
+    def start(self) -> None:
+        options = f"-k {self.folder} -c listen_addresses= -c fsync=off -c autovacuum=off -c hot_standby=off"
+        self.sh(f"pg_ctl -D data -w -o '{options}' -l log start")
+
+    def stop(self, how: str = "fast") -> None:
+        self.sh(f"pg_ctl -D data -w -m {how} stop")
+
+
 @pytest.fixture(params=SERVERS)
-def external(request: pytest.FixtureRequest) -> Iterator[str]:
-    """The URL of a database on such a server, owned by a role that may do nothing else."""
-    binaries: Path = request.param
-    folder = Path(tempfile.mkdtemp(prefix="eduflow-pg-"))
-    run: dict[str, object] = {"check": True, "cwd": folder, "capture_output": True, "text": True, "timeout": 60}
+def server(request: pytest.FixtureRequest) -> Iterator[Server]:
+    server = Server(request.param, Path(tempfile.mkdtemp(prefix="eduflow-pg-")))
     if not os.geteuid():  # PostgreSQL refuses to run as root
-        user = pwd.getpwnam("postgres")
-        os.chown(folder, user.pw_uid, user.pw_gid)
-        run |= {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
-    data = folder / "data"
-    control = [str(binaries / "pg_ctl"), "-D", str(data), "-w"]
-    options = f"-k {folder} -c listen_addresses='' -c fsync=off -c autovacuum=off"
+        shutil.chown(server.folder, "postgres", "postgres")
     try:
-        subprocess.run([binaries / "initdb", "-D", data, *INITDB], **run)
-        subprocess.run([*control, "-o", options, "-l", str(folder / "log"), "start"], **run | {"capture_output": False})
-        administrator = psycopg2.connect(host=str(folder), user="postgres", dbname="postgres")
-        administrator.autocommit = True
-        with administrator.cursor() as cursor:
-            cursor.execute(f"create role {OWNER} login nosuperuser nocreatedb nocreaterole")
-            cursor.execute(f"create database {OWNER} owner {OWNER} template template0 encoding 'UTF8'")
-        administrator.close()
-        yield f"postgresql+psycopg2://{OWNER}@/{OWNER}?host={quote(str(folder), safe='')}"
+        server.sh(f"initdb -D data {INITDB}")
+        server.start()
+        yield server
     finally:
-        if (data / "postmaster.pid").exists():
-            subprocess.run([*control, "-m", "immediate", "stop"], **run)
-        shutil.rmtree(folder)
+        if (server.data / "postmaster.pid").exists():
+            server.stop("immediate")
+        shutil.rmtree(server.folder)
+
+
+@pytest.fixture
+def external(server: Server) -> str:
+    """The URL of a database on such a server, owned by a role that may do nothing else."""
+    administrator = psycopg2.connect(host=str(server.folder), user="postgres", dbname="postgres")
+    administrator.autocommit = True
+    with administrator.cursor() as cursor:
+        cursor.execute(f"create role {OWNER} login nosuperuser nocreatedb nocreaterole")
+        cursor.execute(f"create database {OWNER} owner {OWNER} template template0 encoding 'UTF8'")
+    administrator.close()
+    return f"postgresql+psycopg2://{OWNER}@/{OWNER}?host={quote(str(server.folder), safe='')}"
 
 
 def load(house: House) -> dict[str, str]:
@@ -84,3 +120,30 @@ def test_an_owner_without_superuser_gets_the_tables_of_the_embedded_server(house
     builds = theirs.builds()
     assert theirs.command("-m", "pipeline", "run").returncode == 0
     assert theirs.rebuilt_since(builds) == set()
+
+
+def test_the_log_archive_of_the_handbook_brings_back_any_moment(server):
+    """docs/operations.md, Backup and Restore: its settings and its command, /backup being elsewhere."""
+    handbook = (PROJECT / "docs/operations.md").read_text().replace("/backup", str(server.folder / "backup"))
+    settings = handbook.partition("# postgresql.conf\n")[2].partition("```")[0]
+    copy = re.search(r"(?m)^pg_basebackup .+$", handbook)
+    restore = re.search(r"restore_command = '[^']+'", handbook)
+    assert copy and restore
+    server.sh("mkdir -p backup/wal backup/base")
+    with (server.data / "postgresql.conf").open("a") as conf:
+        conf.write(settings)
+    server.stop()
+    server.start()
+    server.sh("psql -qc 'create role replicator login replication; create table marks (mark int)'")
+    server.sh(copy[0].replace("--host localhost", f"--host {server.folder}"))
+    server.sh("psql -qc 'insert into marks values (1)'")
+    moment = server.sh("psql -Atc 'select clock_timestamp()'").strip()
+    server.sh("psql -qc 'delete from marks'")
+    server.sh("psql -qAtc 'select pg_switch_wal()'")
+    server.stop()  # it waits until the last piece is archived
+    server.sh("mv data lost && mkdir -m 0700 data")
+    server.sh("tar -xzf backup/base/*/base.tar.gz -C data && touch data/recovery.signal")
+    with (server.data / "postgresql.conf").open("a") as conf:
+        conf.write(f"{restore[0]}\nrecovery_target_time = '{moment}'\nrecovery_target_action = promote\n")
+    server.start()
+    assert server.sh("psql -Atc 'select mark from marks'") == "1\n"
