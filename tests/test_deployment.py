@@ -118,6 +118,7 @@ def test_only_loopback_is_published_and_nothing_runs_as_root_but_what_prepares_t
     for name, service in SERVICES.items():
         assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
         if "build" in service:
+            assert service["pull_policy"] == "build", "its name may be somebody else's in a registry"
             assert service["cap_drop"] == ["ALL"] and service["security_opt"] == ["no-new-privileges:true"]
             assert (service["user"] == "0:0") == (name == "prepare")
     assert SERVICES["prepare"]["network_mode"] == "none"
