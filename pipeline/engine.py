@@ -124,13 +124,14 @@ class Budget:
 
 
 def used(db: Connection, run: str = "") -> Usage:
-    """What asking the model used, over all runs or in one; the breaker as it was left last."""
+    """What asking the model used, over all runs or in one; the breaker as it was left by the last that called."""
     from agents.llm.usage import Usage
 
     query = text("select usage from etl.llm_usage where :run in ('', run_id) order by usage_id")
     noted = [Usage.restored(row.usage) for row in db.execute(query, {"run": run})]
     total = functools.reduce(Usage.merged, noted, Usage())
-    return replace(total, breaker=noted[-1].breaker if noted else 0)
+    called = [usage.breaker for usage in noted if any(tally.calls for tally in usage.agents.values())]
+    return replace(total, breaker=called[-1] if called else 0)
 
 
 # --- what left the machine ------------------------------------------------------------------------------------------

@@ -294,7 +294,7 @@ def test_a_model_that_obeys_a_ticket_changes_no_number_and_no_word_outside_the_v
     shown = str({table: house.contents()[table] for table in opinions})
     for name in ("run_summary.md", "insights.md", "report.html"):
         shown += html.unescape((house.output / name).read_text())
-    assert not re.search("PWNED|Ultra|evil|<script>|4711|117", shown)
+    assert not re.search(r"PWNED|Ultra|evil|<script>|\b(4711|117)\b", shown)
     after = house.contents()
     assert [table for table in before if ".ai_" not in table and before[table] != after[table]] == []
     assert server.key not in printed(house, capsys)
