@@ -9,13 +9,17 @@
       RejectFiles, MartFiles, ReportPage, RunSummary, Intake  reports.py   output/*, the last word on refused files
       EduFlow     reports.py       the root
 
-Goals that run alone: Ingest, Clean, Warehouse, EduFlow. Importing this package declares the tasks, so
+Goals that run alone: Ingest, Clean, Warehouse, Opinions, Marts, Outputs, EduFlow. Importing this
+package declares the tasks and replaces Luigi's worker (worker.py), so
 `python -m luigi --module pipeline EduFlow --local-scheduler` works.
 """
 
+from pipeline.enrich import Opinions
 from pipeline.ingest import Ingest
-from pipeline.reports import EduFlow
+from pipeline.marts import Marts
+from pipeline.reports import EduFlow, Outputs
 from pipeline.staging import Clean
 from pipeline.warehouse import Warehouse
+from pipeline.worker import Worker
 
-__all__ = ["Clean", "EduFlow", "Ingest", "Warehouse"]
+__all__ = ["Clean", "EduFlow", "Ingest", "Marts", "Opinions", "Outputs", "Warehouse", "Worker"]

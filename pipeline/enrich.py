@@ -13,6 +13,7 @@ import gc
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import luigi
 import pyarrow as pa
 from luigi.util import requires
 from sqlalchemy import Connection, text
@@ -29,7 +30,7 @@ from pipeline.staging import (
     StagedStudents,
     StagedTickets,
 )
-from pipeline.step import Build, Built, Progress, State
+from pipeline.step import Build, Built, Goal, Progress, State
 from pipeline.warehouse import (
     AsOf,
     CheckWarehouse,
@@ -358,6 +359,13 @@ def _lines(rows: Sequence[Values], opinion: Any) -> Iterator[dict[str, Any]]:
 
 
 ENRICHMENT: tuple[type[Enrichment], ...] = (TicketAnalysis, StudentRisk, QualityAnalysis)
+
+
+class Opinions(Goal):
+    """Goal: what the agents say of tickets, students and rejected rows."""
+
+    def requires(self) -> list[luigi.Task]:
+        return [step() for step in ENRICHMENT]
 
 
 # --- looking --------------------------------------------------------------------------------------------------------

@@ -16,10 +16,28 @@ from pipeline import home as homes
 from pipeline.config import PROJECT, Settings
 from pipeline.contracts import Dataset
 from pipeline.drops import Arrival, Arrivals, File, arrivals, shown
-from pipeline.step import Build, Built, DataFolder, Progress, State, Step, UserError, log, look
+from pipeline.step import (
+    LONG_BYTES,
+    Build,
+    Built,
+    DataFolder,
+    Goal,
+    Progress,
+    State,
+    Step,
+    UserError,
+    glance,
+    log,
+    look,
+)
 from targets import parts as digests
 from targets.database import copy_in
 from targets.parts import Parts
+
+
+def by_size(dataset: Dataset) -> int:
+    """A priority: what takes longest to load and clean goes first, so that several workers end together."""
+    return 10 + sum(file.stat[0] for file in glance().scan.of(dataset.name)) // 1_000_000
 
 
 @requires(folder=DataFolder)
@@ -33,6 +51,13 @@ class Raw(Step):
         landed = [(d.drop_date, d.sha256, d.decision) for d in state.drops_of(self.dataset.name) if d.in_raw]
         pending = [(a.drop_date, a.file.sha256, None) for a in self.arrivals(state).new]
         return {f"drops:{self.dataset.name}": digests.digest(sorted(landed + pending, key=lambda drop: drop[0]))}
+
+    @property
+    def priority(self) -> int:  # type: ignore[override] # Luigi only reads it
+        return by_size(self.dataset)
+
+    def worth_a_fork(self) -> bool:
+        return sum(arrival.file.stat[0] for arrival in self.arrivals(glance()).new) > LONG_BYTES
 
     def arrivals(self, state: State) -> Arrivals:
         name = self.dataset.name
@@ -258,7 +283,7 @@ RAW: tuple[type[Raw], ...] = (
 )
 
 
-class Ingest(luigi.WrapperTask):
+class Ingest(Goal):
     """Goal: every readable file is in raw."""
 
     def requires(self) -> list[luigi.Task]:

@@ -18,6 +18,7 @@ from pipeline.staging import (
     StagedStudents,
     StagedTickets,
 )
+from pipeline.step import Goal
 from pipeline.warehouse import (
     AsOf,
     CheckWarehouse,
@@ -85,6 +86,7 @@ class Student360(Mart):
     """Everything about one student on one row."""
 
     target, key = "analytics.student_360", ("student_id",)
+    priority = 1  # with the risk of every student, the longest way to the reports
 
 
 @requires(
@@ -208,3 +210,10 @@ class CheckAnalytics(Check):
 
     def requires(self) -> list[luigi.Task]:
         return [step() for step in MARTS]
+
+
+class Marts(Goal):
+    """Goal: the tables people look at, checked."""
+
+    def requires(self) -> list[luigi.Task]:
+        return [*(step() for step in MARTS), CheckAnalytics()]

@@ -25,7 +25,7 @@ from pipeline.contracts import Dataset
 from pipeline.drops import Drop, shown
 from pipeline.guard import Profile, compared, compared_keys, held_reason
 from pipeline.rules import Cities, Context, clean
-from pipeline.step import Build, Built, Progress, State, Step, log
+from pipeline.step import Build, Built, Goal, Progress, State, Step, log
 from targets import parts as digests
 from targets.database import MAX_CHUNK, Spool, copy_in, copy_out
 from targets.parts import Parts
@@ -43,6 +43,10 @@ class Staged(Step):
     dataset: ClassVar[Dataset]
     recipe = ("pipeline/rules.py", "pipeline/staging.py")
     lands = True
+
+    @property
+    def priority(self) -> int:  # type: ignore[override] # Luigi only reads it
+        return ingest.by_size(self.dataset)
 
     def own_parts(self, state: State) -> Parts:
         references = {f"reference:{name}": _reference_digest(state, name) for name in self.dataset.reference}
@@ -598,7 +602,7 @@ class CheckStaging(Check):
         return [step() for step in STAGED]
 
 
-class Clean(luigi.WrapperTask):
+class Clean(Goal):
     """Goal: every accepted drop is cleaned, accounted for and checked."""
 
     def requires(self) -> list[luigi.Task]:

@@ -18,7 +18,7 @@ import secrets
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,6 +41,9 @@ from targets.artifact import ArtifactError
 from targets.database import BULK, Database, DatabaseError, complaint, lock, retrying
 from targets.parts import Parts
 from targets.record import Record, read_records, write_record
+
+LONG_ROWS = 50_000  # read by a step that takes longer than a fork: about 0.2 s
+LONG_BYTES = 5_000_000  # of a file, likewise
 
 # A child of Luigi's own logger: shown wherever Luigi's lines are shown, and by `python -m pipeline run` alone.
 log = logging.getLogger("luigi-interface.eduflow")
@@ -164,6 +167,7 @@ class _Process:
     prepared: tuple[int, str] | None = None
     connection: tuple[tuple[int, str], Connection] | None = None
     inherited: ClassVar[list[object]] = []  # a child that let its parent's connection go would end it for both
+    say: Callable[[str], None] | None = None  # Luigi gives it to a task while it runs
     glanced: tuple[str, State] | None = None  # the last state seen, and the snapshot it was seen in
 
 
@@ -261,14 +265,33 @@ def _snapshot_after(db: Connection, before: str) -> str | None:
     return f"{ours + 1}:{ours + 1}:" if before == f"{ours}:{ours}:" else None
 
 
+def say(what: str) -> None:
+    """Show on the scheduler's page what the step of this process is doing: no value of a row, no name of a file."""
+    if _Process.say:
+        _Process.say(what)
+
+
+@contextlib.contextmanager
+def _said_of(step: Step) -> Iterator[None]:
+    before, _Process.say = _Process.say, step.set_status_message or _Process.say
+    try:
+        yield
+    finally:
+        _Process.say = before
+
+
 class Progress:
-    """Says how far a long step is, every few seconds."""
+    """Says how far a long step is: every few seconds in the log, every second on the scheduler's page."""
 
     def __init__(self, what: str, every: float = 5.0) -> None:
         self.what, self.every, self.rows, self.said = what, every, 0, time.monotonic()
+        self.shown = 0.0
 
     def add(self, rows: int) -> None:
         self.rows += rows
+        if time.monotonic() - self.shown > 1:
+            self.shown = time.monotonic()
+            say(f"{self.what.partition(' ')[0]}: {self.rows:,} rows so far")  # what follows may name a file
         if time.monotonic() - self.said > self.every:
             self.said = time.monotonic()
             log.info("%s: %s rows so far", self.what, f"{self.rows:,}")
@@ -298,6 +321,11 @@ class DataFolder(luigi.ExternalTask):
         return Folder(str(settings().data_dir))
 
 
+class Goal(luigi.WrapperTask):
+    """A name for several steps. It names each of them, also those that another one requires: Luigi never looks beneath
+    a complete task, and a step may be up to date while one below it is not."""
+
+
 class Step(luigi.Task):
     """A task that makes one target.
 
@@ -322,12 +350,13 @@ class Step(luigi.Task):
         return self.recipe
 
     def steps(self) -> list[Step]:
-        """The steps whose targets this one reads."""
+        """The steps whose targets this one reads: those of a goal for the goal."""
         return self._steps
 
     @functools.cached_property
     def _steps(self) -> list[Step]:
-        return [task for task in self.deps() if isinstance(task, Step)]
+        required = [step for task in self.deps() for step in (task.deps() if isinstance(task, Goal) else [task])]
+        return list(dict.fromkeys(step for step in required if isinstance(step, Step)))
 
     def deps(self) -> list[luigi.Task]:
         return self._deps
@@ -378,12 +407,20 @@ class Step(luigi.Task):
             return "its table is gone"
         return digests.named(digests.differences(record.parts, self.parts(state)))
 
+    def worth_a_fork(self) -> bool:
+        """Whether it is likely to take longer than a fork does: by the rows of what it reads, as built by now."""
+        inputs = [step.target for step in self.upstream_parts()]
+        query = text("select coalesce(sum(rows), 0) from etl.targets where target = any(:inputs)")
+        with contextlib.suppress(DatabaseError, DBAPIError), ledger() as db:
+            return int(db.execute(query, {"inputs": inputs}).scalar_one()) > LONG_ROWS
+        return False  # without a database it fails at once
+
     def complete(self) -> bool:
         return self.is_current(glance())
 
     def run(self) -> None:
         options = settings()
-        with failure_recorded(self.target, options):
+        with failure_recorded(self.target, options), _said_of(self):
             retrying(lambda: prepare(options))
             while not retrying(lambda: self._made(options)):
                 for step in self.steps():
@@ -402,6 +439,7 @@ class Step(luigi.Task):
             if not all(step.is_current(state) for step in self.steps()):
                 return False
             why, record = self.why(state), state.record(self.target)
+            say(f"building: {why}")
             built = self._build(db, state, record)
             before = _Process.glanced[0] if _Process.glanced else ""
             if self.lands:
@@ -426,6 +464,7 @@ class Step(luigi.Task):
             # What the next glance would read, without reading it.
             _Process.glanced = after, replace(state, records={**state.records, self.target: record})
         detail = f", {built.note}" if built.note else ""
+        say(f"{built.rows:,} rows, {built.changed:,} changed in {seconds:.2f} s ({why}{detail})")
         log.info(
             "%-36s %10s rows %10s changed %7.2f s  (%s%s)",
             self.target,

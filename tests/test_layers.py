@@ -28,7 +28,7 @@ ORDER = [
     "warehouse", "engine", "enrich", "marts", "metrics",
     "page", "page.markup", "page.charts", "page.opinions", "page.html", "page.figures", "reports",
     "audit", "dictionary", "dictionary.drawing", "dictionary.lineage", "dictionary.catalogue", "dictionary.pages",
-    "analytics", "__init__",
+    "analytics", "worker", "__init__",
     "cli.tables", "cli.verbs", "cli.run", "cli.inspect", "cli.sql", "cli.decide", "cli.homes", "cli", "__main__",
 ]  # fmt: skip
 
@@ -128,7 +128,7 @@ def test_drops_know_no_luigi():
 
 def test_only_what_makes_steps_or_runs_them_imports_luigi():
     assert {path.stem for path in source_files(*PACKAGES) if "luigi" in tops(path)} <= {
-        "config", "step", "ingest", "staging", "warehouse", "enrich", "marts", "reports", "audit", "run",
+        "config", "step", "ingest", "staging", "warehouse", "enrich", "marts", "reports", "audit", "run", "worker",
     }  # fmt: skip
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
+import json
 import multiprocessing
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,6 +17,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.audit import graph
+from pipeline.reports import EduFlow
+from pipeline.step import Goal
 
 PROJECT = Path(__file__).parent.parent
 PLAIN = ("-m", "luigi", "--module", "pipeline")
@@ -41,7 +45,7 @@ def test_a_goal_builds_its_layer_and_what_is_below(small, goal):
     done = small.command(*PLAIN, goal, "--local-scheduler")
     assert done.returncode == 0, done.stderr
     staged = {"raw", "staging", "checks/staging"}
-    layers = {"Ingest": {"raw"}, "Clean": staged, "Warehouse": staged | {"warehouse"}}
+    layers = {"Ingest": {"raw"}, "Clean": staged, "Warehouse": staged | {"warehouse", "checks/warehouse"}}
     assert {target.split(".")[0] for target in small.builds()} == layers[goal]
 
 
@@ -147,3 +151,30 @@ def test_a_missing_data_folder_ends_with_20(small):
     done = small.command("-m", "pipeline", "run", EDUFLOW_DATA_DIR="/nowhere/at/all")
     assert done.returncode == 20
     assert "no data folder" in done.stderr
+
+
+def test_the_root_depends_on_goals_and_each_goal_names_all_its_steps(house):
+    """Luigi never looks beneath a complete task: one stale step anywhere makes the root incomplete."""
+    house.rows("student_progress.csv", "student_progress", {})
+    assert house.run() == 0
+    goals = [task for task in EduFlow().requires() if isinstance(task, Goal)]
+    assert len(EduFlow().requires()) == len(goals) + 1 <= 8
+    named = {step.target for goal in goals for step in goal.requires()}
+    assert named == {step.target for step in graph()}
+    for step in graph():
+        house.query("update etl.targets set fingerprint = 'other' || fingerprint where target = %s", step.target)
+        assert not EduFlow().complete(), step.target
+        house.query("update etl.targets set fingerprint = substr(fingerprint, 6) where target = %s", step.target)
+    assert EduFlow().complete()
+
+
+def test_each_step_says_on_the_schedulers_page_what_it_does(small, luigid):
+    for workers in ("1", "2"):
+        small.query("delete from etl.targets")
+        done = small.command("-m", "pipeline", "run", "--scheduler", luigid, "--workers", workers)
+        assert done.returncode == 0, done.stderr
+        tasks = json.load(urllib.request.urlopen(f"{luigid}/api/task_list?data=%7B%22status%22%3A%22DONE%22%7D"))
+        said = {task["name"]: task["status_message"] for task in tasks["response"].values()}
+        silent = {step.task_family for step in graph() if not said[step.task_family]}
+        assert silent == set()
+        assert re.fullmatch(r"2 rows, \d changed in \d+\.\d\d s \(never built.*\)", said["FactStudentProgress"])

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 from pipeline.version import __version__
 
-GOALS = ("EduFlow", "Warehouse", "Clean", "Ingest")
+GOALS = ("EduFlow", "Outputs", "Marts", "Opinions", "Warehouse", "Clean", "Ingest")
 KINDS = ("student", "event", "ticket", "course", "city")
 
 
