@@ -47,40 +47,27 @@ def test_every_alert_is_raised_and_held_back_in_its_tests():
 # --- systemd and cron -----------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory) -> dict[str, str]:
-    """What came of installing and running it as deploy/ says, on a scratch /etc, /opt and /srv."""
-    if not (MOUNTS and shutil.which("systemd-analyze") and shutil.which("setpriv") and shutil.which("useradd")):
-        pytest.skip("needs root, systemd and a mount namespace of its own")
+@pytest.mark.skipif(
+    not (MOUNTS and shutil.which("systemd-analyze") and shutil.which("setpriv") and shutil.which("useradd")),
+    reason="needs root, systemd and a mount namespace of its own",
+)
+def test_the_three_commands_of_the_header_install_what_then_runs_and_mails_only_failures(tmp_path):
+    """As deploy/ says, on a scratch /etc, /opt and /srv; the unit's command with all else read-only; then cron's."""
     python = (PROJECT / ".venv/bin/python").resolve().parents[1]
-    results = tmp_path_factory.mktemp("installed")
-    command = ["unshare", "--mount", PROJECT / "tests/scratch_root.sh", PROJECT, python, results]
+    command = ["unshare", "--mount", PROJECT / "tests/scratch_root.sh", PROJECT, python, tmp_path]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
-    found = {path.name: path.read_text() for path in results.iterdir()}
+    found = {path.name: path.read_text() for path in tmp_path.iterdir()}
     assert done.returncode == 0, done.stderr + str(found)
-    return found
-
-
-def test_the_three_commands_of_the_header_install_the_timer(installed):
-    assert len(installed["commands"].splitlines()) == 3
+    assert len(found["commands"].splitlines()) == 3
     header = (DEPLOY / "eduflow.service").read_text().split("[Unit]")[0]
     assert len(re.findall(r"^#   \S", header, flags=re.M)) == 3, "no other command"
-    assert installed["enabled"] == "/etc/systemd/system/eduflow.timer\n"
-    assert installed["verify"] == ""
-
-
-def test_the_unit_runs_with_what_it_may_write(installed):
-    assert installed["missing_paths"] == ""
-    assert installed["exit_code"] == "0\n", installed["run"]
-    assert "All good" in installed["run"]
-    owners = {line.split()[1] for line in installed["files"].splitlines()}
-    assert owners == {"eduflow"} and "output/report.html" in installed["files"]
-
-
-def test_cron_mails_the_ending_of_a_failed_run_and_nothing_of_a_good_one(installed):
-    assert installed["mail_good"] == ""
-    first, *lines = installed["mail_bad"].splitlines()
-    assert first == "exit code 30" and lines[-1].startswith("Not all is well"), installed["mail_bad"]
+    assert found["enabled"] == "/etc/systemd/system/eduflow.timer\n" and found["verify"] == ""
+    assert found["missing_paths"] == "" and found["exit_code"] == "0\n", found["run"]
+    assert {line.split()[1] for line in found["files"].splitlines()} == {"eduflow"}
+    assert "All good" in found["run"] and "output/report.html" in found["files"]
+    assert found["mail_good"] == ""
+    first, *lines = found["mail_bad"].splitlines()
+    assert first == "exit code 30" and lines[-1].startswith("Not all is well"), found["mail_bad"]
     assert len(lines) <= 45 and any("students_2024-02-10.csv" in line for line in lines)
 
 
