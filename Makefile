@@ -8,7 +8,9 @@ TOOLS := .venv/tools
 tools := .venv/tools/.ready
 INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes
 LOCK := "$(TOOLS)/bin/uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock"
-export QUERY ?= select * from analytics.review_queue
+QUERY ?= select * from analytics.review_queue
+unexport QUERY
+export SQL := $(value QUERY)# as it was given: make would take $5 and $(x) for its own
 
 .PHONY: run test test-faults test-mutants plan ui sql bench bench-peers bench-scale docs lint lock audit pin clean help
 .DEFAULT_GOAL := help
@@ -47,7 +49,7 @@ ui: $(ready) ## luigid on http://127.0.0.1:8082 (stop with Ctrl-C)
 	@"$(BIN)/luigid" --address 127.0.0.1 --port 8082 --state-path .eduflow/luigid/state.pickle
 
 sql: $(ready) ## a query: make sql QUERY="select * from warehouse.dim_students"
-	@"$(BIN)/python" -m pipeline sql "$$QUERY"
+	@"$(BIN)/python" -m pipeline sql "$$SQL"
 
 bench: $(ready) ## speed and memory, as ratios to a bare COPY
 	@"$(BIN)/python" -m bench.run && "$(BIN)/python" -m bench.tickets && "$(BIN)/python" -m bench.llm

@@ -20,6 +20,7 @@ from dotenv import dotenv_values
 from luigi.cmdline_parser import CmdlineParser
 from luigi.task import UnconsumedParameterWarning
 
+from init_db.server import READER
 from pipeline import home as homes
 from pipeline.home import CODE as PROJECT
 from pipeline.home import ConfigError, Home, nearest
@@ -28,7 +29,7 @@ from targets.database import Database, holds_secret
 __all__ = ["PROJECT", "ConfigError", "Settings", "settings", "use"]
 
 # EDUFLOW_... that are no keys of [eduflow]: secrets and places
-BESIDE = ("EDUFLOW_DATABASE", "EDUFLOW_HOME", "EDUFLOW_UID", "EDUFLOW_GID")
+BESIDE = ("EDUFLOW_DATABASE", "EDUFLOW_READER", "EDUFLOW_HOME", "EDUFLOW_UID", "EDUFLOW_GID")
 KEY = "GROQ_API_KEY"
 GUARD = ("guard_overlap", "guard_growth", "guard_nulls", "guard_rejects", "guard_codes")
 
@@ -42,6 +43,8 @@ class eduflow(luigi.Config):  # the section is called after the class
     as_of = luigi.Parameter(default="", description="YYYY-MM-DD; empty = the latest day with two active students")
     workers = luigi.Parameter(default="1", description="Luigi worker processes of `python -m pipeline run`")
     chunk_rows = luigi.Parameter(default="100000", description="rows cleaned at a time")
+    sql_timeout = luigi.Parameter(default="300", description="seconds that a query of `sql` or `show` may take")
+    require_ssl = luigi.Parameter(default="off", description="on: a database of another machine is reached by TLS only")
     encoding = luigi.Parameter(default="", description="what text that is not UTF-8 is read as; empty = the contract's")
     phone_country_code = luigi.Parameter(default="91", description="country code of phone numbers")
     phone_digits = luigi.Parameter(default="10", description="digits of a phone number without country code")
@@ -75,6 +78,9 @@ class Settings:
     output_dir: Path
     database_dir: Path
     database_url: str = field(repr=False)
+    reader_url: str = field(repr=False)
+    require_ssl: bool
+    sql_timeout: int
     as_of: date | None
     workers: int
     chunk_rows: int
@@ -99,7 +105,17 @@ class Settings:
 
     @property
     def database(self) -> Database:
-        return Database(self.database_url, self.database_dir)
+        return Database(self.database_url, self.database_dir, require_ssl=self.require_ssl)
+
+    @property
+    def reader(self) -> Database:
+        """The same database for what a person asks: as the login that can only read, when there is one."""
+        if not self.database_url:
+            return Database("", self.database_dir, user=READER)
+        url, setting = (
+            (self.reader_url, "EDUFLOW_READER") if self.reader_url else (self.database_url, "EDUFLOW_DATABASE")
+        )
+        return Database(url, self.database_dir, setting=setting, require_ssl=self.require_ssl)
 
     @property
     def database_name(self) -> str:
@@ -144,6 +160,9 @@ def _settings(home: Home, given: tuple[tuple[str, str], ...], _command_line: obj
         output_dir=folder("output_dir"),
         database_dir=folder("database_dir") if value("database_dir") else _own_cluster(home, database_url),
         database_url=database_url,
+        reader_url=_reader(environment.get("EDUFLOW_READER") or "", database_url),
+        require_ssl=_switch("require_ssl", value("require_ssl")) == "on",
+        sql_timeout=_number("sql_timeout", value("sql_timeout")),
         as_of=_date("as_of", value("as_of")),
         workers=_number("workers", value("workers")),
         chunk_rows=_number("chunk_rows", value("chunk_rows")),
@@ -208,6 +227,12 @@ def _refuse_unknown(known: set[str], environment: Mapping[str, str | None]) -> N
 def _own_cluster(home: Home, database_url: str) -> Path:
     """Of the home's embedded server; beside a server of one's own it is not used, and root's is not looked up."""
     return home.folder / ".eduflow" / "pg" if database_url else home.database_folder()
+
+
+def _reader(url: str, database_url: str) -> str:
+    if url and not database_url:
+        raise ConfigError("EDUFLOW_READER is a login on the server of EDUFLOW_DATABASE, which is not set")
+    return url
 
 
 def _database(from_environment: str) -> str:

@@ -9,6 +9,7 @@ import contextlib
 import functools
 import hashlib
 import io
+import os
 import queue
 import re
 import sys
@@ -62,6 +63,8 @@ set local random_page_cost = 0.1
 TIMEOUT = 10  # seconds for a connection
 SILENCE = 30.0  # seconds in which a server that did not answer is not asked again: a run has fifty steps
 MAX_CHUNK = 16_000_000  # bytes of a chunk of rows read: a hundred thousand of a few megabytes each are too many
+LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+VERIFIED = ("require", "verify-ca", "verify-full")  # sslmodes that send nothing in the clear
 RETRIED = {"40001", "40P01", "57P01"}  # serialization failure, deadlock, the server was stopped
 
 
@@ -114,8 +117,18 @@ def holds_secret(text: str) -> bool:
 class Database:
     """One database: a server's URL, or a folder for the embedded server when the URL is empty."""
 
-    def __init__(self, url: str, directory: Path) -> None:
-        self._url, self._directory = url, directory
+    def __init__(
+        self,
+        url: str,
+        directory: Path,
+        *,
+        user: str = "",
+        setting: str = "EDUFLOW_DATABASE",
+        require_ssl: bool = False,
+    ) -> None:
+        """user: another login on the embedded server. setting: where the URL was read."""
+        self._url, self._directory, self._user = url, directory, user
+        self._setting, self._require_ssl = setting, require_ssl
 
     def __str__(self) -> str:
         if not self._url:
@@ -137,10 +150,10 @@ class Database:
             return url
         if not self._url.startswith(("postgresql://", "postgresql+psycopg2://")):
             raise DatabaseError(
-                "EDUFLOW_DATABASE is not a PostgreSQL URL (postgresql+psycopg2://user:password@host:5432/name)"
+                f"{self._setting} is not a PostgreSQL URL (postgresql+psycopg2://user:password@host:5432/name)"
             )
         raise DatabaseError(
-            "EDUFLOW_DATABASE is not a postgresql:// URL that can be read in one way only: nothing of it is shown or "
+            f"{self._setting} is not a postgresql:// URL that can be read in one way only: nothing of it is shown or "
             f"tried. {ESCAPE}. Its form: postgresql+psycopg2://user:password@host:5432/name?sslmode=require"
         )
 
@@ -148,14 +161,19 @@ class Database:
         """psycopg2 keywords of the embedded server (started if need be) or of the URL."""
         if not self._url:
             try:
-                return dict(server.start(self._directory))
+                own = server.start(self._directory)
+                return {**own, "user": self._user or own["user"]}
             except server.ServerError as error:
                 raise DatabaseError(str(error)) from None
         url = self._parsed()
-        return {
+        keywords: dict[str, Any] = {
             **url.translate_connect_args(username="user", database="dbname"),
             **url.query,
         }
+        if self._require_ssl and not _is_loopback(keywords):
+            mode = keywords.get("sslmode") or os.environ.get("PGSSLMODE", "")
+            keywords["sslmode"] = mode if mode in VERIFIED else "require"
+        return keywords
 
     def connect(self) -> Any:
         """A new psycopg2 connection; DatabaseError in 10 s when there is no server."""
@@ -188,15 +206,15 @@ class Database:
 
     def _remedy(self, reason: str) -> str:
         if self._url and "authentication failed" in reason:
-            return f"Check EDUFLOW_DATABASE (or .env). {ESCAPE}."
+            return f"Check {self._setting} (or .env). {ESCAPE}."
         if self._url:
-            return "Check EDUFLOW_DATABASE (or .env)."
+            return f"Check {self._setting} (or .env)."
         said = server.last_words(self._directory)
         cause = f"Its log says: {said}. " if said else f"See {self._directory}.log. "
         return f"{cause}Mend that and run again, or {server.ELSEWHERE}."
 
     def engine(self) -> Engine:
-        return _engine(self._url, self._directory)
+        return _engine(self._url, self._directory, self._require_ssl)
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -206,6 +224,13 @@ class Database:
 
 
 _silent: dict[str, tuple[float, str]] = {}  # URL -> when its server did not answer, and the error that said so
+
+
+def _is_loopback(keywords: dict[str, Any]) -> bool:
+    """Whether every host that libpq would try is this machine. It ignores sslmode on a socket by itself."""
+    given = keywords.get("hostaddr") or keywords.get("host") or os.environ.get("PGHOSTADDR") or os.environ.get("PGHOST")
+    service = keywords.get("service") or os.environ.get("PGSERVICE")  # may name any host
+    return not service and all(host in LOOPBACK for host in str(given or "localhost").split(","))
 
 
 def _connected(keywords: dict[str, Any]) -> Any:
@@ -221,9 +246,9 @@ def _connected(keywords: dict[str, Any]) -> Any:
 
 
 @functools.lru_cache(maxsize=8)
-def _engine(url: str, directory: Path) -> Engine:
+def _engine(url: str, directory: Path, require_ssl: bool) -> Engine:
     """One engine per database: it holds no connection, so forks may share it, and is not free to make."""
-    database = Database(url, directory)
+    database = Database(url, directory, require_ssl=require_ssl)
 
     def connect() -> Any:
         connection = database.connect()

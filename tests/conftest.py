@@ -25,6 +25,7 @@ from pipeline.cli import main
 from pipeline.contracts import DATASETS
 from pipeline.step import _Process
 from targets.database import Database
+from targets.reader import MAKE_LOGIN
 from tests.faults.runs import Nursery
 
 PROJECT = Path(__file__).parent.parent
@@ -197,6 +198,7 @@ def cluster() -> Iterator[dict[str, str]]:
             cursor.execute(f"alter system set {setting}")  # this cluster is thrown away
         cursor.execute("select pg_reload_conf()")
         cursor.execute("create database template_eduflow")
+        cursor.execute(MAKE_LOGIN)
     with Database(url(keywords, "template_eduflow"), folder).transaction() as db:
         migrate(db)
         create_derived(db)
@@ -231,6 +233,7 @@ def house(cluster: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPat
     environment = {
         "EDUFLOW_HOME": str(tmp_path),
         "EDUFLOW_DATABASE": url(cluster, name),
+        "EDUFLOW_READER": url({**cluster, "user": server.READER}, name),
         "EDUFLOW_DATA_DIR": str(data),
         "EDUFLOW_OUTPUT_DIR": str(output),
         "EDUFLOW_LLM": "off",  # whatever key is in the environment

@@ -182,9 +182,13 @@ def test_the_database_of_compose_belongs_to_no_superuser(external):  # noqa: F81
     connection = psycopg2.connect(host=folder, user="postgres", dbname="postgres")
     with connection, connection.cursor() as cursor:
         cursor.execute("select rolname, rolsuper, rolpassword is not null from pg_authid where rolcanlogin order by 1")
-        assert cursor.fetchall() == [("eduflow", False, True), ("postgres", True, False), ("school", False, False)]
+        assert cursor.fetchall() == [
+            ("eduflow", False, True), ("eduflow_reader", False, True), ("postgres", True, False), ("school", False, False)
+        ]  # fmt: skip
         cursor.execute("select pg_get_userbyid(datdba) from pg_database where datname = 'eduflow'")
         assert cursor.fetchone() == ("eduflow",)
+        cursor.execute("select has_database_privilege('eduflow_reader', 'eduflow', 'connect')")
+        assert cursor.fetchone() == (True,)
     connection.close()
 
 
