@@ -116,7 +116,7 @@ def refuse_other_database(db: Connection, connection: Any) -> None:
         cursor.execute(which)
         theirs = cursor.fetchone()[0]
     if theirs != db.exec_driver_sql(which).scalar():
-        raise DatabaseError("EDUFLOW_READER is a login on another database than EDUFLOW_DATABASE: set both, or only this")
+        raise DatabaseError("EDUFLOW_READER is a login on another database than EDUFLOW_DATABASE: name one on this")
 
 
 def rows(connection: Any, query: str, seconds: float) -> Generator[Row, None, None]:

@@ -183,8 +183,11 @@ def test_the_database_of_compose_belongs_to_no_superuser(external):  # noqa: F81
     with connection, connection.cursor() as cursor:
         cursor.execute("select rolname, rolsuper, rolpassword is not null from pg_authid where rolcanlogin order by 1")
         assert cursor.fetchall() == [
-            ("eduflow", False, True), ("eduflow_reader", False, True), ("postgres", True, False), ("school", False, False)
-        ]  # fmt: skip
+            ("eduflow", False, True),
+            ("eduflow_reader", False, True),
+            ("postgres", True, False),
+            ("school", False, False),
+        ]
         cursor.execute("select pg_get_userbyid(datdba) from pg_database where datname = 'eduflow'")
         assert cursor.fetchone() == ("eduflow",)
         cursor.execute("select has_database_privilege('eduflow_reader', 'eduflow', 'connect')")

@@ -79,7 +79,7 @@ def test_sql_prints_a_table_or_csv_with_the_servers_own_text(filled, capfd):
     [
         ("select * from nowhere", 'relation "nowhere" does not exist'),
         ("delete from etl.drops returning 1", "read-only"),
-        ("drop schema etl", "syntax error"),
+        ("drop schema etl", "sql only reads"),
     ],
 )
 def test_sql_changes_nothing_and_explains_a_mistake(filled, capsys, query, said):
