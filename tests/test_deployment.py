@@ -271,3 +271,13 @@ def test_every_python_that_is_promised_is_tested():
     commands = [step.get("run", "") for step in job["steps"]]
     assert any("postgresql-15" in command and "postgresql-18" in command for command in commands)
     assert commands[-1] == ".ci/run" and job["steps"][-1]["env"]["AUDIT"] == "required"
+
+
+# --- the handbook ---------------------------------------------------------------------------------------------------
+
+HANDBOOK = (PROJECT / "docs/operations.md").read_text()
+
+
+def test_every_alert_stands_in_the_handbook():
+    rules = yaml.safe_load((DEPLOY / "eduflow.rules.yml").read_text())["groups"][0]["rules"]
+    assert set(re.findall(r"(?m)^\| `(EduFlow\w+)`", HANDBOOK)) == {rule["alert"] for rule in rules}
