@@ -263,8 +263,17 @@ def refuse_row(db: Connection, drop_id: int, line: int) -> str:
         raise UserError(
             f"Drop {drop_id} has no rejected row at line {line}. python -m pipeline account {drop_id} lists them."
         )
-    forget(db, ["output/report", "output/run_summary"], f"line {line} of drop {drop_id} was refused")  # they count it
-    return f"Line {line} of drop {drop_id} is refused for good."
+    return f"Line {line} of drop {drop_id} is refused for good; --undo takes that back."
+
+
+def unrefuse_row(db: Connection, drop_id: int, line: int) -> str:
+    """A person takes back having refused a rejected row: it is open again."""
+    done = db.execute(
+        text("delete from etl.settled where (drop_id, line) = (:drop, :line)"), {"drop": drop_id, "line": line}
+    )
+    if not done.rowcount:
+        raise UserError(f"Line {line} of drop {drop_id} was not refused, so there is nothing to undo.")
+    return f"Line {line} of drop {drop_id} is no longer refused; the next run puts it into its reject file again."
 
 
 # --- trace ----------------------------------------------------------------------------------------------------------

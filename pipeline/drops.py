@@ -22,7 +22,7 @@ from targets.parts import file_digest
 
 SUFFIX = re.compile(r"\.(csv|tsv|txt|xlsx|json|jsonl|ndjson)(\.gz)?$", re.IGNORECASE)
 ISO_DATE = re.compile(r"(?<!\d)\d{4}-\d{2}-\d{2}(?!\d)")
-REJECTS = re.compile(r"\.rejects-\d+$")
+REJECTS = re.compile(r"\.rejects-\d+(\.new(-\d+)?)?$")  # .new: written beside one that a person edits
 NOT_SAMPLE = (
     "is no file of the sample, which is made up; a school's files must not be mixed with it. Make a home for the "
     "school: eduflow init FOLDER, and put the file into FOLDER/data"

@@ -18,6 +18,7 @@ from pipeline.config import settings
 from pipeline.drops import Drop, datasets_without_a_file, shown, unsettled
 from pipeline.engine import OFF, sent_line
 from pipeline.enrich import Opinions, insights, opinions
+from pipeline.formulas import defused
 from pipeline.ingest import RAW, Ingest
 from pipeline.marts import MARTS, CheckAnalytics, Insights, Marts
 from pipeline.staging import STAGED, Clean
@@ -77,18 +78,21 @@ class Artifact(Step):
 
 
 class RejectFiles(Artifact):
-    """Per drop with rejected rows, a file of them: the original columns, ready to be fixed and dropped again."""
+    """Per drop with open rejects, a file of them: the original columns, ready to be fixed and dropped again."""
 
     target, pattern, edits_are_kept = "output/rejects", "rejects/*.csv", True
-    recipe = ("pipeline/reports.py",)
+    recipe = ("pipeline/reports.py", "pipeline/formulas.py")
 
     def requires(self) -> list[luigi.Task]:
         return [step() for step in STAGED]
 
+    def own_parts(self, state: State) -> Parts:
+        return {**super().own_parts(state), "decisions:rejected rows": state.settled}
+
     def build(self, build: Build) -> Built:
         query = """
-            select d.drop_id, d.dataset, d.format from etl.drops as d
-            where d.status = 'staged' and d.rejected > 0 order by d.drop_id
+            select drop_id, dataset, format from etl.drops
+            where drop_id in (select drop_id from staging.open_rejects) order by drop_id
         """
         drops = build.db.execute(text(query)).all()
         files = {
@@ -96,18 +100,23 @@ class RejectFiles(Artifact):
         }
         written = self.write(build, files)
         for edited, ours in written.kept:
-            instead = f"the rejected rows as they are now: {ours}" if ours else "none of its rows is rejected any more"
+            instead = f"the rows that are open now: {ours}" if ours else "none of its rows is open any more"
             log.warning("%s was edited and is kept as it is; %s", shown(edited), shown(instead))
         return Built(len(drops), len(drops), content=written.content, note="files")
 
 
 def reject_rows(db: Connection, drop_id: int, shape: dict[str, Any]) -> Iterator[str]:
-    """CSV lines of a drop's rejected rows. A row whose field count was wrong stands whole in `reject_record`."""
-    yield _csv_line([*shape["header"], "reject_line", "reject_reasons", "reject_record"])
-    names = list(zip(shape["header"], shape["fields"], strict=True))
+    """CSV lines of a drop's open rejects. A row whose field count was wrong stands whole in `reject_record`.
+
+    Of a reject file that was sent back, its own `reject_...` columns are left out: they are about another drop.
+    """
+    own = ("reject_line", "reject_reasons", "reject_record")
+    names = [(name, field) for name, field in zip(shape["header"], shape["fields"], strict=True) if name not in own]
+    yield _csv_line([*(name for name, _ in names), *own])
     query = text("""
-        select line, reasons, original from etl.rejects
-        where drop_id = :drop and outcome = 'rejected' order by line
+        select r.line, r.reasons, r.original from etl.rejects as r
+        inner join staging.open_rejects as o using (drop_id, line)
+        where r.drop_id = :drop order by r.line
     """)
     for row in db.execute(query.execution_options(yield_per=10_000), {"drop": drop_id}):
         extra = row.original.get("_extra") or {}
@@ -118,13 +127,10 @@ def reject_rows(db: Connection, drop_id: int, shape: dict[str, Any]) -> Iterator
 def _csv_line(cells: list[Any]) -> str:
     line = io.StringIO()
     # so that a cell with either line end is quoted
-    csv.writer(line, lineterminator="\r\n").writerow([_defused(cell) for cell in cells])
+    csv.writer(line, lineterminator="\r\n").writerow(
+        [defused(cell) if isinstance(cell, str) else cell for cell in cells]
+    )
     return line.getvalue().removesuffix("\r\n") + "\n"
-
-
-def _defused(cell: Any) -> Any:
-    """A text that a spreadsheet would run as a formula gets an apostrophe; sent back, it loses it (sources.py)."""
-    return "'" + cell if isinstance(cell, str) and re.match(r"'*[=+\-@\t\r\n]", cell) else cell
 
 
 class MartFiles(Artifact):
@@ -161,7 +167,7 @@ class ReportPage(Artifact):
         return [Clean(), DimStudents(), Opinions(), Marts()]
 
     def own_parts(self, state: State) -> Parts:
-        return {**super().own_parts(state), "intake:": intake_digest(state)}
+        return {**super().own_parts(state), "intake:": intake_digest(state), "decisions:rejected rows": state.settled}
 
     def build(self, build: Build) -> Built:
         from pipeline.page.figures import facts
@@ -202,7 +208,7 @@ class RunSummary(Artifact):
         return [*tables, RejectFiles(), MartFiles(), ReportPage(), InsightsPage()]
 
     def own_parts(self, state: State) -> Parts:
-        return {**super().own_parts(state), "intake:": intake_digest(state)}
+        return {**super().own_parts(state), "intake:": intake_digest(state), "decisions:rejected rows": state.settled}
 
     def build(self, build: Build) -> Built:
         note_run(build.db, "ok")

@@ -31,7 +31,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
-from pipeline import workbooks
+from pipeline import formulas, workbooks
 from pipeline.contracts import Dataset
 
 MAX_RECORD = 16_000_000  # bytes; a longer record is a damaged file, and memory is bounded by it
@@ -128,7 +128,7 @@ class Source:
             raise self._error("too_many_columns", f"{len(names)} columns; at most {MAX_COLUMNS} are read", line)
         self._defused = any(re.match(r"\W*reject_(line|reasons|record)\W*$", name.lower()) for name in names)
         if self._defused:
-            names = [_DEFUSED.sub(r"\1", name) for name in names]
+            names = [formulas.restored(name) for name in names]
         header: list[str] = []
         taken: dict[str, int] = {}
         found: dict[str, str] = {}
@@ -452,7 +452,10 @@ class _Csv(_Text):
     ) -> pa.Table:
         """Columns in the contract's order, blank lines left out, records of wrong width put in their places."""
         if self._defused:
-            restored = [pc.replace_substring_regex(column, _DEFUSED.pattern, r"\1") for column in good.columns]
+            restored = [
+                pa.chunked_array([pa.array(map(formulas.restored, column.to_pylist()), pa.string())])
+                for column in good.columns
+            ]
             good = pa.Table.from_arrays(restored, good.column_names)
         columns = [good.column(self.fields.index(name)) for name in self.dataset.column_names]
         table = _table(self.dataset, starts[~is_bad], columns, self._extra_json(good), None)
@@ -745,7 +748,7 @@ class _Sheet(Source):
             if any("\0" in cell for cell in cells):
                 raise self._error("nul_byte", "a cell holds a NUL character; remove it", line)
             if self._defused:
-                cells = [_DEFUSED.sub(r"\1", cell) for cell in cells]
+                cells = [formulas.restored(cell) for cell in cells]
             if any(cells):
                 rows.append((line, *cells))
             if len(rows) == self._batch:
@@ -934,7 +937,6 @@ def _compact(value: Any, depth: int = 1) -> str:
     return value if isinstance(value, _Number) else json.dumps(value, ensure_ascii=False)
 
 
-_DEFUSED = re.compile(r"\A'('*[=+\-@\t\r\n])")
 _BLANKS = re.compile("[ \t\r\n]*+")
 _NESTING = re.compile(r'"(?:[^"\\]++|\\.|\\\Z)*+(?:"|\Z)|[\[\]{}]', re.S)
 

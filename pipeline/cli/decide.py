@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from pipeline.config import Settings
-from pipeline.step import ledger, look
+from pipeline.step import UserError, ledger, look
 
 
 def verify(_arguments: argparse.Namespace, options: Settings) -> int:
@@ -48,8 +48,14 @@ def refuse(arguments: argparse.Namespace, options: Settings) -> int:
     from pipeline import audit
 
     with ledger(options) as db:
+        if arguments.line is None and arguments.undo:
+            raise UserError(
+                f"--undo is for one row (--line N); a whole drop is taken back by: approve {arguments.drop}"
+            )
         if arguments.line is None:
             print(audit.refuse_drop(db, arguments.drop))
+        elif arguments.undo:
+            print(audit.unrefuse_row(db, arguments.drop, arguments.line))
         else:
             print(audit.refuse_row(db, arguments.drop, arguments.line))
     return 0

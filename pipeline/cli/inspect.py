@@ -85,7 +85,7 @@ def account(arguments: argparse.Namespace, options: Settings) -> int:
         print_table([dict(row._mapping) for row in db.execute(EMPTY_CELLS, values)], ("column", "empty", "share"))
         print("\nWhat the rules did")
         print_table([dict(row._mapping) for row in stats], ("column", "rule", "changed", "flagged", "rejected"))
-        print("\nRejected and duplicate rows (original text: etl.rejects, output/rejects)")
+        print("\nRejected and duplicate rows (original text: etl.rejects; of the open ones output/rejects)")
         print_table([dict(row._mapping) for row in rejects], ("line", "outcome", "reasons", "key", "open"))
     return 0
 

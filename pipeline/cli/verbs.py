@@ -82,6 +82,7 @@ def parser() -> Parser:
     added = verb("refuse", "decide", sentence, "refuse 7 --line 12")
     added.add_argument("drop", type=count)
     added.add_argument("--line", type=count, help="the line of a rejected row")
+    added.add_argument("--undo", action="store_true", help="with --line: the row is open again")
     return top
 
 
