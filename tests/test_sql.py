@@ -354,6 +354,8 @@ def test_on_the_embedded_server_the_reader_is_made_and_is_no_superuser(embedded,
         assert "permission denied" in capfd.readouterr().err
     assert embedded.do("sql", "select session_user, (select count(*) from etl.drops)", "--csv") == 0
     assert "eduflow_reader,0" in capfd.readouterr().out
+    assert embedded.do("sql", "show temp_file_limit", "--csv") == 0
+    assert capfd.readouterr().out == "temp_file_limit\n10GB\n"
     keywords = server.start(settings().database_dir)
     assert embedded.one("select count(*) from pg_roles where rolcanlogin and not rolsuper") == 1
     with pytest.raises(psycopg2.OperationalError):
