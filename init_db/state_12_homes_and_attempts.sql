@@ -28,4 +28,7 @@ comment on column etl.runs.ended_at is 'when it ended, or while it runs, when it
 comment on column etl.runs.goal is 'what it was asked to build';
 comment on column etl.runs.exit_code is 'its exit code; null while it runs, or when it was killed';
 comment on column etl.runs.built is 'targets that it built';
+alter table etl.drops add column if not exists arrived_at timestamptz;
+alter table etl.drops alter column arrived_at set default clock_timestamp();
+comment on column etl.drops.arrived_at is 'when it was first seen; null for drops of a version before 0.2';
 comment on column etl.runs.landed is 'drops that it landed or refused';

@@ -401,6 +401,12 @@ class Intake(luigi.Task):
         return waiting
 
 
+def waiting_kinds(state: State) -> dict[str, int]:
+    """How many things wait for a person, by kind."""
+    drops = unsettled(state.drops)
+    return {kind: sum(drop.status == kind for drop in drops) for kind in ("held", "refused")}
+
+
 def waiting_text(waiting: list[Drop]) -> str:
     lines = [f"Everything good is built; {len(waiting)} drop{'s' if len(waiting) > 1 else ''} not:"]
     for drop in waiting:

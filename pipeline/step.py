@@ -12,6 +12,7 @@ import contextlib
 import ctypes
 import functools
 import logging
+import multiprocessing
 import os
 import re
 import secrets
@@ -22,7 +23,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar, cast
 
 import luigi
 import psycopg2
@@ -169,12 +170,14 @@ class _Process:
     connection: tuple[tuple[int, str], Connection] | None = None
     inherited: ClassVar[list[object]] = []  # a child that let its parent's connection go would end it for both
     say: Callable[[str], None] | None = None  # Luigi gives it to a task while it runs
+    steps: tuple[Any, int] | None = None  # a counter shared with forked workers, and how many steps there will be
     glanced: tuple[str, State] | None = None  # the last state seen, and the snapshot it was seen in
 
 
 def begin_run() -> None:
     """Look at the data folder anew, under a new run id."""
     _Process.scan, _Process.run_id, _Process.prepared, _Process.glanced = None, "", None, None
+    _Process.steps = None
 
 
 def run_id() -> str:
@@ -238,6 +241,14 @@ def _connection(database: Database) -> Connection:
     return _Process.connection[1]
 
 
+def cancel_statement() -> None:
+    """End the statement that this process is waiting for, if any. For another thread to call."""
+    kept = _Process.connection
+    if kept and kept[0][0] == os.getpid():
+        with contextlib.suppress(Exception):  # it may be closing just now
+            cast(Any, kept[1].connection.driver_connection).cancel()
+
+
 def glance() -> State:
     """The state now."""
     options = settings()
@@ -288,6 +299,20 @@ def _said_of(step: Step) -> Iterator[None]:
         yield
     finally:
         _Process.say = before
+
+
+def count_steps(total: int) -> None:
+    """Say how many steps the run will take, so that each can say which one it is; workers share the count."""
+    _Process.steps = multiprocessing.Value("i", 0), total
+
+
+def _numbered() -> str:
+    if _Process.steps is None:
+        return ""
+    done, total = _Process.steps
+    with done.get_lock():
+        done.value += 1
+        return f"[{done.value}/{max(total, done.value)}] "
 
 
 class Progress:
@@ -476,7 +501,8 @@ class Step(luigi.Task):
         detail = f", {built.note}" if built.note else ""
         say(f"{built.rows:,} rows, {built.changed:,} changed in {seconds:.2f} s ({why}{detail})")
         log.info(
-            "%-36s %10s rows %10s changed %7.2f s  (%s%s)",
+            "%s%-36s %10s rows %10s changed %7.2f s  (%s%s)",
+            _numbered(),
             self.target,
             f"{built.rows:,}",
             f"{built.changed:,}",

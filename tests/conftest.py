@@ -125,7 +125,7 @@ class House:
         return main(arguments)
 
     def run(self, goal: str = "EduFlow") -> int:
-        return self.do("run", goal)
+        return self.do("run", goal, "--verbose")
 
     def command(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """A real process of Python: `-m pipeline run`, `-m luigi ...`."""

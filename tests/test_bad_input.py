@@ -80,7 +80,7 @@ def assert_balanced(house: House) -> None:
 def test_no_files_at_all_is_fine(house, capsys):
     assert house.run() == 0
     out = capsys.readouterr().out
-    assert f"no file yet for: {', '.join(DATASETS)}" in out and "All good" in out
+    assert f"No file yet for: {', '.join(DATASETS)}" in out and "All good" in out
     assert house.balance() == []
 
 

@@ -27,10 +27,11 @@ ORDER = [
     "version", "home", "config", "guard", "drops", "step", "checks",
     "ingest", "staging",
     "warehouse", "engine", "enrich", "marts", "metrics",
-    "page", "page.markup", "page.charts", "page.opinions", "page.html", "page.figures", "reports",
+    "page", "page.markup", "page.charts", "page.opinions", "page.html", "page.figures", "reports", "attempts",
     "audit", "dictionary", "dictionary.drawing", "dictionary.lineage", "dictionary.catalogue", "dictionary.pages",
     "analytics", "worker", "__init__",
-    "cli.tables", "cli.verbs", "cli.run", "cli.inspect", "cli.sql", "cli.decide", "cli.homes", "cli", "__main__",
+    "cli.tables", "cli.verbs", "cli.run", "cli.inspect", "cli.sql", "cli.decide", "cli.homes", "cli.status",
+    "cli", "__main__",
 ]  # fmt: skip
 
 

@@ -23,13 +23,13 @@ def filled(house):
     return house
 
 
-def test_run_ends_with_the_balance_and_the_rows_per_layer(house, capsys):
+def test_a_verbose_run_ends_with_the_balance_and_the_rows_per_layer(house, capsys):
     house.rows("student_progress.csv", "student_progress", {})
     assert house.run() == 0
     out = capsys.readouterr().out
     assert "landed student_progress.csv: 1 records" in out
     assert "Balance per drop" in out and "Rows per layer" in out and "fact_student_progress 1" in out
-    assert "no file yet for: students_enrollment, course_catalog, support_tickets, city_master" in out
+    assert "No file yet for: students_enrollment, course_catalog, support_tickets, city_master" in out
     assert out.rstrip().splitlines()[-1].startswith("All good: 51 targets built in ")
 
 

@@ -1,36 +1,125 @@
-"""run: Luigi in-process, its exit codes, our lines instead of its log."""
+"""run: Luigi in-process, its exit codes, our lines instead of its log.
+
+On a terminal one line shows how far the run is; it ends with what changed, what waits for a person and what to do.
+`--verbose` adds a line per target, the account of every drop and the rows of every table.
+"""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
+import os
 import re
+import shutil
+import signal
+import socket
 import sys
+import threading
 import time
+from collections.abc import Iterator
+from types import FrameType
 from typing import Any
 
-from pipeline.cli.tables import nearby, print_table
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from pipeline import attempts
+from pipeline import home as homes
+from pipeline.attempts import Attempt
+from pipeline.cli.tables import nearby, print_table, terminal
+from pipeline.cli.verbs import GOALS
 from pipeline.config import Settings
-from pipeline.step import UserError, begin_run, ledger, log, look, note_run, run_id
+from pipeline.drops import shown
+from pipeline.step import State, Step, UserError, begin_run, cancel_statement, count_steps, ledger, log, look, run_id
+from targets.artifact import ArtifactError
+from targets.database import DatabaseError
 
 LEFT_TO_OTHERS = (10, 25)  # Luigi's exit codes: run by another worker, not run
+END = 0  # no signal has this number
+MOST = 8  # things named one by one in the ending: with what is around them, it fits forty lines
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: a service manager wants the run to end."""
 
 
 def run(arguments: argparse.Namespace, options: Settings) -> int:
-    """Luigi in-process: its exit codes, our lines instead of its log.
+    """Build the goal. The attempt is kept, however it ends."""
+    started = time.perf_counter()
+    goal = _goal(arguments.goal)
+    begin_run()
+    code, reached = 40, False
+    try:
+        with _stoppable(), _shown(verbose=arguments.verbose):
+            if arguments.new:
+                options.home.forget_databases()
+            with ledger(options) as db:
+                attempts.begin(db, arguments.goal)
+            reached = True
+            code = 20 if lacks_data_folder(options) else _built(arguments, options, goal)
+    except KeyboardInterrupt as stop:
+        code = 143 if isinstance(stop, Terminated) else 130
+    except (UserError, DatabaseError):
+        code = 1
+        raise
+    finally:
+        attempt = _kept(options, arguments.goal, code, time.perf_counter() - started, reached=reached)
+    if attempt:
+        _finish(options, attempt, verbose=arguments.verbose)
+    return code
+
+
+def _built(arguments: argparse.Namespace, options: Settings, goal: type[Any]) -> int:
+    with ledger(options) as db:
+        if said := homes.mixed(db, options.data_dir):
+            raise UserError(said)
+        state = look(db, options)
+        count_steps(sum(not step.is_current(state) for step in _steps(goal)))
+    return _scheduled(arguments, options)
+
+
+def _kept(options: Settings, goal: str, code: int, seconds: float, *, reached: bool) -> Attempt | None:
+    """Keep the attempt; trouble in doing so never hides how the run itself ended."""
+    try:
+        if reached:
+            with contextlib.suppress(DatabaseError, DBAPIError):
+                return attempts.end(options, goal, code, seconds)
+        attempts.end_without_database(options, goal, code, seconds)
+    except (ArtifactError, OSError) as error:
+        print(f"This attempt could not be noted in {options.output_dir}: {error}", file=sys.stderr)
+    return None
+
+
+def _goal(name: str) -> type[Any]:
+    """The task class; UserError with the nearest name when there is none."""
+    from luigi.task_register import Register
+
+    own = {task.__name__: task for task in Register._get_reg().values() if task.__module__.startswith("pipeline.")}
+    runnable = [known for known, task in own.items() if known in GOALS or getattr(task, "target", None)]
+    if name not in runnable:
+        raise UserError(f"There is no goal {name!r}; {homes.nearest(name, runnable)}. The goals: {', '.join(GOALS)}")
+    return own[name]
+
+
+def _steps(goal: type[Any]) -> list[Step]:
+    """The steps that a goal needs, itself included."""
+    found: dict[str, Step] = {}
+    waiting = [goal()]
+    while waiting:
+        task = waiting.pop()
+        if task.task_id not in found:
+            found[task.task_id] = task
+            waiting += task.deps()
+    return [task for task in found.values() if isinstance(task, Step)]
+
+
+def _scheduled(arguments: argparse.Namespace, options: Settings) -> int:
+    """Luigi's exit code.
 
     luigid gives a task to one of the runs that want it, and Luigi leaves when nothing is left for it: a run asks again
     until the others are done, or until five looks in a row found nobody at work (a scheduler that is paused).
     """
-    started = time.perf_counter()
-    _show_progress()
-    begin_run()
-    if lacks_data_folder(options):
-        return 20
-    if arguments.new:
-        options.home.forget_databases()
-    with ledger(options) as db:
-        look(db, options)
     _set_scheduler(arguments.scheduler)
     command = ["--module", "pipeline", arguments.goal, "--workers", str(arguments.workers or options.workers)]
     code = _luigi(command)
@@ -39,7 +128,6 @@ def run(arguments: argparse.Namespace, options: Settings) -> int:
         quiet = 0 if _others_run(arguments.scheduler) else quiet + 1
         time.sleep(0.2)
         code = _luigi(command)
-    _finish(options, code, time.perf_counter() - started)
     return code
 
 
@@ -94,11 +182,83 @@ def _is_address(url: str) -> bool:
     return bool(re.fullmatch(r"https?://([^@/?#\[\]]*@)?([\w.-]+|\[[0-9A-Fa-f:.]+\])(:\d+)?(/[^@?#]*)?", url))
 
 
-def _show_progress() -> None:
+# --- while it runs --------------------------------------------------------------------------------------------------
+
+
+def _stop(_number: int, _frame: FrameType | None) -> None:
+    raise Terminated
+
+
+@contextlib.contextmanager
+def _stoppable() -> Iterator[None]:
+    """Ctrl-C and SIGTERM end the run at once: nothing half done, the attempt kept, one line.
+
+    Python hears of a signal only when the statement under way has ended, which may take minutes. So a thread that the
+    signal wakes cancels the statement.
+    """
+
+    try:
+        before = signal.signal(signal.SIGTERM, _stop)
+    except ValueError:  # not in the main thread
+        yield
+        return
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    former = signal.set_wakeup_fd(ours.fileno(), warn_on_full_buffer=False)
+
+    def cancel() -> None:
+        while (number := theirs.recv(1)[0]) != END:
+            if number in (signal.SIGINT, signal.SIGTERM):
+                cancel_statement()
+
+    watcher = threading.Thread(target=cancel, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(former)
+        signal.signal(signal.SIGTERM, before)
+        ours.send(bytes([END]))  # closing would not do: a forked process may hold the same socket
+        watcher.join()
+        ours.close()
+        theirs.close()
+
+
+def _not_in_workers() -> None:
+    """A forked worker dies of a signal as any process does, and wakes nobody in its parent."""
+    if signal.getsignal(signal.SIGTERM) is _stop:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+os.register_at_fork(after_in_child=_not_in_workers)
+
+
+class _Line(logging.Handler):
+    """The last message, in one line of the terminal that the next one replaces."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        width = shutil.get_terminal_size().columns - 1
+        self._write(shown(" ".join(record.getMessage().split()))[:width])
+
+    def close(self) -> None:
+        self._write("")
+        super().close()
+
+    @staticmethod
+    def _write(line: str) -> None:
+        """To the terminal itself, past the stream that lets no control character through."""
+        out = terminal()
+        out.write(f"\r\x1b[K{line}")
+        out.flush()
+
+
+@contextlib.contextmanager
+def _shown(*, verbose: bool) -> Iterator[None]:
     """Our own lines to standard output, Luigi's only when something is wrong."""
-    handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(logging.Formatter("%(message)s"))
-    log.handlers, log.propagate = [handler], False
+    live = sys.stdout.isatty() and not verbose
+    handler: logging.Handler = _Line() if live else logging.StreamHandler(sys.stdout)
+    log.handlers, log.propagate = ([handler] if live or verbose else [logging.NullHandler()]), False
     log.setLevel(logging.INFO)
     errors = logging.StreamHandler(sys.stderr)
     errors.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
@@ -106,38 +266,110 @@ def _show_progress() -> None:
     luigi_log.handlers, luigi_log.propagate = [errors], False
     luigi_log.setLevel(logging.WARNING)
     logging.getLogger("luigi").setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        handler.close() if live else None
 
 
-def _finish(options: Settings, code: int, seconds: float) -> None:
+# --- the ending -----------------------------------------------------------------------------------------------------
+
+
+def _finish(options: Settings, attempt: Attempt, *, verbose: bool) -> None:
     from pipeline.drops import datasets_without_a_file
     from pipeline.engine import sent_line
-    from pipeline.reports import ACCOUNT, balance, rebuilt, table_rows
 
-    with ledger(options) as db:
-        built = rebuilt(db, run_id())
-        if code == 0 and built:
-            note_run(db, "ok")
-        drops = balance(db)
-        tables = table_rows(db)
-        state = look(db, options)
-        sent = sent_line(db, run_id(), options)
-    if code == 0 and not built:
-        print(f"Nothing to do: everything is up to date. {seconds:.1f} s")
+    if attempt.exit_code in (130, 143):
+        print(
+            f"Interrupted after {attempt.seconds:.1f} s; {attempt.built} targets are built and kept. Run again.",
+            file=sys.stderr,
+        )
         return
+    if attempt.exit_code == 20:
+        return
+    with ledger(options) as db:
+        state = look(db, options)
+        changed = _changed(db)
+        sent = sent_line(db, run_id(), options)
+        if verbose and attempt.built:
+            _print_everything(db)
+    waiting = _waiting(state)
+    if attempt.exit_code == 0 and not attempt.built:
+        print(f"Nothing to do: everything is up to date. {attempt.seconds:.1f} s")
+    elif changed:
+        print("What this run changed")
+        print_table(changed, tuple(changed[0]))
     if sent:
-        print(f"\n{sent}")
-    for path, why in state.scan.unmatched:
-        print(f"no drop: {path!r}: {why}")
-    if missing := [name for name in datasets_without_a_file(state.drops) if not state.scan.of(name)]:
-        print(f"no file yet for: {', '.join(missing)}")
+        print(sent)
+    _print_some("File that is no drop", [f"{path!r}: {why}" for path, why in state.scan.unmatched])
+    if attempt.built and (missing := [n for n in datasets_without_a_file(state.drops) if not state.scan.of(n)]):
+        print(f"No file yet for: {', '.join(missing)}")
+    _print_some("Waits for you", waiting)
+    if waiting:
+        print("Look at a drop: eduflow account DROP. Settle it: eduflow approve DROP or refuse DROP, or send it again.")
+    if attempt.exit_code == 0 and not attempt.built:
+        return
+    ending = "All good" if attempt.exit_code == 0 else f"Not all is well (exit code {attempt.exit_code})"
+    made = {"Summary": "run_summary.md", "Report": "report.html"}
+    there = {what: options.output_dir / name for what, name in made.items() if (options.output_dir / name).is_file()}
+    where = ". ".join(f"{what}: {nearby(file)}" for what, file in there.items())
+    print(f"\n{ending}: {attempt.built} targets built in {attempt.seconds:.1f} s. {where}".rstrip())
+
+
+def _waiting(state: State) -> list[str]:
+    from pipeline.drops import unsettled
+
+    return [f"drop {drop.drop_id} {drop.status}: {drop.reason}" for drop in unsettled(state.drops)]
+
+
+def _print_some(what: str, items: list[str]) -> None:
+    for item in items[:MOST]:
+        line = " ".join(item.split())
+        print(f"{what}: {line if len(line) <= 300 else line[:299] + '…'}")
+    if len(items) > MOST:
+        print(f"{what}: {len(items) - MOST:,} more (eduflow status)")
+
+
+def _changed(db: Any) -> list[dict[str, Any]]:
+    """Per dataset, what this run landed and what that changed in staging."""
+    from pipeline.contracts import DATASETS
+
+    query = text("""
+        select
+            d.dataset, count(*) as files, coalesce(sum(d.rows), 0) as rows_read,
+            coalesce(sum(d.rejected), 0) as rejected
+        from etl.drops as d
+        where greatest(d.landed_at, d.arrived_at) >= (select started_at from etl.runs where run_id = :run)
+        group by d.dataset
+    """)
+    came = {row.dataset: row for row in db.execute(query, {"run": run_id()})}
+    query = text("select target, changed, rows from etl.targets where run_id = :run and target like 'staging.%'")
+    staged = {row.target: row for row in db.execute(query, {"run": run_id()})}
+    found = []
+    for name, dataset in DATASETS.items():
+        arrived, table = came.get(name), staged.get(f"staging.{dataset.table}")
+        if arrived or (table and table.changed):
+            found.append(
+                {
+                    "dataset": name,
+                    "files": arrived.files if arrived else 0,
+                    "rows read": f"{arrived.rows_read if arrived else 0:,}",
+                    "rejected": f"{arrived.rejected if arrived else 0:,}",
+                    "rows changed": f"{table.changed if table else 0:,}",
+                    "rows now": f"{table.rows:,}" if table else "as before",
+                }
+            )
+    return found
+
+
+def _print_everything(db: Any) -> None:
+    from pipeline.reports import ACCOUNT, balance, table_rows
+
     print("\nBalance per drop: read = current + superseded + duplicate + rejected")
-    print_table(drops, [name for name in ACCOUNT if name not in ("path", "open_rejects")])
+    print_table(balance(db), [name for name in ACCOUNT if name not in ("path", "open_rejects")])
+    tables = table_rows(db)
     print("\nRows per layer")
     for layer in dict.fromkeys(name.split(".")[0] for name in tables):
         of_layer = [f"{name.split('.')[1]} {rows:,}" for name, rows in tables.items() if name.startswith(layer + ".")]
         print(f"  {layer:10} {', '.join(of_layer)}")
-    ending = "All good" if code == 0 else f"Not all is well (exit code {code})"
-    made = {"Summary": "run_summary.md", "Report": "report.html"}
-    there = {what: options.output_dir / name for what, name in made.items() if (options.output_dir / name).is_file()}
-    where = ". ".join(f"{what}: {nearby(file)}" for what, file in there.items())
-    print(f"\n{ending}: {len(built)} targets built in {seconds:.1f} s. {where}".rstrip())
+    print()

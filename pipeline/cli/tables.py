@@ -41,10 +41,15 @@ def printable_streams() -> Iterator[None]:
         yield
 
 
+def terminal() -> TextIO:
+    """Standard output as it is: for the line of progress, which the next one replaces."""
+    out: Any = sys.stdout
+    return out.stream if isinstance(out, Printable) else out
+
+
 def data_stream() -> TextIO:
     """Where CSV goes: byte for byte into a file or a pipe, printable to a terminal."""
-    out: Any = sys.stdout
-    return out.stream if isinstance(out, Printable) and not out.isatty() else out
+    return sys.stdout if sys.stdout.isatty() else terminal()
 
 
 def nearby(path: Path) -> Path:

@@ -45,12 +45,17 @@ def parser() -> Parser:
     added = verb("run", "run", "build what is not up to date", "run --workers 2")
     added.add_argument("goal", nargs="?", default="EduFlow", help=f"{', '.join(GOALS)} or any task (default EduFlow)")
     added.add_argument("--workers", type=count, help="Luigi worker processes")
+    added.add_argument("--verbose", action="store_true", help="also a line per target, every drop and every table")
     added.add_argument("--new", action="store_true", help="start anew when the database of this home is empty")
     added.add_argument("--scheduler", metavar="URL", help="a luigid, like http://127.0.0.1:8082 (default: in-process)")
     sentence = "make a folder the home of a school: its data, output, settings and database"
     added = verb("init", "homes", sentence, "init ~/hill-school")
     added.add_argument("folder", type=Path, metavar="FOLDER")
     added.add_argument("--adopt", action="store_true", help="take the place of the home that filled the database")
+    sentence = "how the last attempt ended and what waits, with an exit code for a monitor"
+    added = verb("status", "status", sentence, "status --json")
+    added.add_argument("--json", action="store_true", help="the same as JSON")
+    added.add_argument("--max-age", type=count, default=26, metavar="HOURS", help="an older attempt is late (26)")
     verb("plan", "inspect", "what would run, and why; runs nothing", "plan")
     added = verb("account", "inspect", "the balance of every drop; of one drop with its rules and rejects", "account 7")
     added.add_argument("drop", nargs="?", type=count)

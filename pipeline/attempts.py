@@ -1,0 +1,235 @@
+"""Attempts: every run leaves a trace, also one that failed, did nothing, or was interrupted.
+
+`begin` and `end` keep the attempt in `etl.runs`; `end` also writes it into what people and programs look at:
+`metrics.prom`, `run_summary.*`, and a banner in a `report.html` that this attempt could not bring up to date. So a
+stopped timer, a failing run and a quiet day are three different pictures. When the database can't be reached, the files
+alone say so; the next run finds them edited and makes them again.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from pipeline.config import Settings
+from pipeline.reports import Metrics, ReportPage, waiting_kinds
+from pipeline.step import ledger, look, note_run, run_id
+from targets.artifact import FILE_MODE, fault, write_files
+from targets.database import lock
+
+ENDINGS = {0: "ok", 130: "interrupted", 143: "interrupted"}
+METRICS = {
+    "last_attempt_timestamp_seconds": "When the last attempt to run ended, whatever became of it.",
+    "last_attempt_exit_code": "Its exit code: 0 is good, 30 says that something failed or waits for a person.",
+    "last_attempt_duration_seconds": "How long it took.",
+    "last_success_timestamp_seconds": "When an attempt last ended with exit code 0.",
+    "last_new_data_timestamp_seconds": "When a file last arrived.",
+    "waiting": "What waits for a person, by kind: held and refused drops, files that were not recognised.",
+}
+# The block that says how the last attempt ended, in files that are otherwise made by a step.
+MARKED = re.compile(r"<!-- last attempt -->.*?<!-- /last attempt -->\n?", re.S)
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """How an attempt ended. Times are ISO 8601 in UTC; None: never, or the database could not be asked."""
+
+    run_id: str
+    goal: str
+    ended_at: str
+    seconds: float
+    exit_code: int
+    status: str
+    built: int
+    landed: int
+    waiting: dict[str, int]
+    last_success: str | None
+    last_new_data: str | None
+
+
+def begin(db: Connection, goal: str) -> None:
+    note_run(db)
+    db.execute(text("update etl.runs set goal = :goal where run_id = :run"), {"goal": goal, "run": run_id()})
+
+
+def end(options: Settings, goal: str, exit_code: int, seconds: float) -> Attempt:
+    """Keep how this attempt ended, in the ledger and in the files of the output folder."""
+    with ledger(options) as db:
+        attempt = _kept(db, options, goal, exit_code, seconds)
+        _write(options, attempt, db)
+    return attempt
+
+
+def end_without_database(options: Settings, goal: str, exit_code: int, seconds: float) -> None:
+    """The same when the database can't be reached."""
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    _write(options, Attempt(run_id(), goal, now, round(seconds, 3), exit_code, "failed", 0, 0, {}, None, None), None)
+
+
+def _kept(db: Connection, options: Settings, goal: str, exit_code: int, seconds: float) -> Attempt:
+    built = int(
+        db.execute(text("select count(*) from etl.targets where run_id = :run"), {"run": run_id()}).scalar_one()
+    )
+    waiting = waiting_kinds(look(db, options))
+    status = ENDINGS.get(exit_code, "unsettled" if exit_code == 30 and any(waiting.values()) else "failed")
+    begin(db, goal)
+    row = db.execute(
+        text("""
+            update etl.runs as r set
+                ended_at = clock_timestamp(), exit_code = :code, built = :built,
+                status = case
+                    when r.status = 'failed' and :status = 'unsettled' then 'failed'
+                    when :status = 'ok' and :built = 0 then 'nothing'
+                    else :status
+                end,
+                landed = (select count(*) from etl.drops where greatest(landed_at, arrived_at) >= r.started_at)
+            where run_id = :run
+            returning status, landed, ended_at
+        """),
+        {"run": run_id(), "status": status, "code": exit_code, "built": built},
+    ).one()
+    seen = db.execute(
+        text("""
+            select
+                (select max(ended_at) from etl.runs where exit_code = 0) as success,
+                (select max(greatest(landed_at, arrived_at)) from etl.drops) as new_data
+        """)
+    ).one()
+    return Attempt(
+        run_id(),
+        goal,
+        _iso(row.ended_at),
+        round(seconds, 3),
+        exit_code,
+        row.status,
+        built,
+        row.landed,
+        waiting,
+        _iso(seen.success) if seen.success else None,
+        _iso(seen.new_data) if seen.new_data else None,
+    )
+
+
+def _iso(when: datetime) -> str:
+    return when.astimezone(UTC).isoformat(timespec="seconds")
+
+
+# --- the files ------------------------------------------------------------------------------------------------------
+
+
+def _write(options: Settings, attempt: Attempt, db: Connection | None) -> None:
+    folder = options.output_dir
+    summary = {
+        "run_summary.md": _marked(_read(folder / "run_summary.md"), in_words(attempt) + "\n"),
+        "run_summary.json": _json(_read(folder / "run_summary.json"), attempt),
+    }
+    _rewrite(options, db, "output/run_summary", "run_summary.*", summary)
+    numbers = {"metrics.prom": metrics(_read(folder / "metrics.prom"), attempt)}
+    _rewrite(options, db, "output/metrics", "metrics.prom", numbers, Metrics.mode)
+    page = _read(folder / "report.html")
+    if page and (changed := _bannered(page, banner(attempt) if _is_older(options, db) else "")) != page:
+        _rewrite(options, db, "output/report", "report.html", {"report.html": changed})
+
+
+def _read(path: Path) -> str:
+    return path.read_text() if path.is_file() else ""
+
+
+def _is_older(options: Settings, db: Connection | None) -> bool:
+    """Whether the page is not what it would be now."""
+    return db is None or not ReportPage().is_current(look(db, options))
+
+
+def _rewrite(
+    options: Settings, db: Connection | None, target: str, pattern: str, files: dict[str, str], mode: int = FILE_MODE
+) -> None:
+    """Write the files, and let the record of their step know them; what a person had edited stays an edit."""
+    before = None
+    if db is not None:
+        lock(db, target, [])
+        recorded = text("select content from etl.targets where target = :target")
+        before = db.execute(recorded, {"target": target}).scalar()
+    untouched = before is not None and not fault(options.output_dir, pattern, before)
+    contents = {name: [written] for name, written in files.items()}
+    written = write_files(options.output_dir, pattern, contents, recorded=before, mode=mode)
+    if db is not None and untouched:
+        update = text("update etl.targets set content = :content where target = :target")
+        db.execute(update, {"content": written.content, "target": target})
+
+
+def in_words(attempt: Attempt) -> str:
+    """One sentence: how the last attempt ended."""
+    endings = {
+        "ok": f"good, {attempt.built} targets built",
+        "nothing": "good, everything was up to date",
+        "unsettled": "what is good is built; something waits for a person",
+        "interrupted": "interrupted; what was committed is kept",
+    }
+    how = endings.get(attempt.status, "it failed; what was built before is kept")
+    return f"Last attempt: {attempt.ended_at}, exit code {attempt.exit_code} after {attempt.seconds:.1f} s: {how}."
+
+
+def banner(attempt: Attempt) -> str:
+    said = html.escape(in_words(attempt))
+    return (
+        '<div role="alert" class="older"><strong>This page is older than the last attempt to bring it up to date.'
+        f"</strong> {said} Ask who runs EduFlow.</div>"
+    )
+
+
+def _marked(page: str, block: str) -> str:
+    """The page with the block on top, in the place of an earlier one."""
+    return f"<!-- last attempt -->\n{block}<!-- /last attempt -->\n" + MARKED.sub("", page)
+
+
+def _bannered(page: str, block: str) -> str:
+    page = MARKED.sub("", page)
+    if not block:
+        return page
+    return page.replace("<body>", f"<body><!-- last attempt -->{block}<!-- /last attempt -->\n", 1)
+
+
+def _json(page: str, attempt: Attempt) -> str:
+    try:
+        facts: dict[str, Any] = json.loads(page or "{}")
+    except ValueError:  # edited by hand: the step makes it again
+        facts = {}
+    return json.dumps({**facts, "last_attempt": asdict(attempt)}, indent=2) + "\n"
+
+
+def metrics(page: str, attempt: Attempt) -> str:
+    """The exposition with this attempt's figures; what is not known now keeps its last value."""
+    ours = re.compile(rf"(?:# (?:HELP|TYPE) )?eduflow_(?:{'|'.join(METRICS)})\b")
+    lines = page.splitlines()
+    kept = [line for line in lines if not ours.match(line)]
+    before = [line for line in lines if ours.match(line) and not line.startswith("#")]
+    samples: dict[str, Iterable[str]] = {
+        "last_attempt_timestamp_seconds": [f" {_seconds(attempt.ended_at)}"],
+        "last_attempt_exit_code": [f" {float(attempt.exit_code)}"],
+        "last_attempt_duration_seconds": [f" {attempt.seconds}"],
+        "last_success_timestamp_seconds": _known(attempt.last_success),
+        "last_new_data_timestamp_seconds": _known(attempt.last_new_data),
+        "waiting": [f'{{kind="{kind}"}} {float(count)}' for kind, count in attempt.waiting.items()],
+    }
+    for name, values in samples.items():
+        found = [f"eduflow_{name}{value}" for value in values]
+        found = found or [line for line in before if re.match(rf"eduflow_{name}\b", line)]
+        if found:
+            kept += [f"# HELP eduflow_{name} {METRICS[name]}", f"# TYPE eduflow_{name} gauge", *found]
+    return "\n".join(kept) + "\n"
+
+
+def _known(when: str | None) -> list[str]:
+    return [f" {_seconds(when)}"] if when else []
+
+
+def _seconds(when: str) -> float:
+    return datetime.fromisoformat(when).timestamp()
