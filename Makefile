@@ -43,10 +43,8 @@ test-mutants: $(ready) ## bring back ten ways to lose data, one by one, and see 
 plan: $(ready) ## what would run, and why
 	@"$(BIN)/python" -m pipeline plan
 
-ui: $(ready) ## luigid on http://127.0.0.1:8082 (stop with Ctrl-C)
-	@mkdir -p -m 700 .eduflow/luigid
-	@echo "Open http://127.0.0.1:8082, and run: $(BIN)/python -m pipeline run --scheduler http://127.0.0.1:8082"
-	@"$(BIN)/luigid" --address 127.0.0.1 --port 8082 --state-path .eduflow/luigid/state.pickle
+ui: $(ready) ## the scheduler and its page, for runs with --scheduler ui (stop with Ctrl-C)
+	@"$(BIN)/python" -m pipeline ui
 
 sql: $(ready) ## a query: make sql QUERY="select * from warehouse.dim_students"
 	@"$(BIN)/python" -m pipeline sql "$$SQL"

@@ -18,8 +18,9 @@ from pipeline.enrich import Opinions
 from pipeline.ingest import Ingest
 from pipeline.marts import Marts
 from pipeline.reports import EduFlow, Outputs
+from pipeline.scheduler import RemoteScheduler
 from pipeline.staging import Clean
 from pipeline.warehouse import Warehouse
 from pipeline.worker import Worker
 
-__all__ = ["Clean", "EduFlow", "Ingest", "Marts", "Opinions", "Outputs", "Warehouse", "Worker"]
+__all__ = ["Clean", "EduFlow", "Ingest", "Marts", "Opinions", "Outputs", "RemoteScheduler", "Warehouse", "Worker"]

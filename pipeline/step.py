@@ -60,7 +60,7 @@ class StepError(UserError):
 
 NO_SCHEDULER = (
     "The central scheduler does not answer; what is built stays built. "
-    "Start it (make ui) and run again, or run without one: python -m pipeline run"
+    "Start it (eduflow ui) and run again, or run without one: python -m pipeline run"
 )
 
 

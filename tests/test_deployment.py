@@ -98,7 +98,9 @@ def test_images_are_pinned_to_an_exact_version_or_a_digest():
 
 def test_the_volume_is_where_postgresql_18_keeps_its_data():
     assert "postgres18:/var/lib/postgresql" in SERVICES["postgres"]["volumes"]
-    assert list(COMPOSE["volumes"]) == ["postgres18"], "the volume of an older server is not started by a newer one"
+    assert set(COMPOSE["volumes"]) == {"postgres18", "scheduler"}, (
+        "the volume of an older server is not started by a newer one"
+    )
 
 
 def test_only_loopback_is_published_and_nothing_runs_as_root_but_what_prepares_the_folders():
@@ -129,7 +131,11 @@ def test_the_settings_of_env_reach_the_pipeline(tmp_path):
     assert pipeline["environment"]["PGPASSWORD"].startswith("${PGPASSWORD:-${POSTGRES_PASSWORD:?"), "also in .env"
     assert pipeline["env_file"] == [{"path": "${EDUFLOW_HOME:-.}/.env", "required": False}]
     place = pipeline["environment"]["EDUFLOW_HOME"]
-    assert pipeline["volumes"] == [f"${{EDUFLOW_HOME:-.}}:{place}", f"./deploy/compose.env:{place}/.env:ro"]
+    assert pipeline["volumes"] == [
+        f"${{EDUFLOW_HOME:-.}}:{place}",
+        f"./deploy/compose.env:{place}/.env:ro",
+        "scheduler:/run/eduflow",
+    ]
     home, _ = homes.make(tmp_path / "home")
     shutil.copy(DEPLOY / "compose.env", home.folder / ".env")
     usual = ("postgresql://eduflow@postgres:5432/eduflow", str(home.folder / "data"))

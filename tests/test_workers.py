@@ -106,3 +106,13 @@ def test_a_small_school_is_built_by_one_process_however_many_workers(house):
     assert done.returncode == 0, done.stderr
     ran = processes(done.stderr)
     assert {task for task, pid in ran.items() if pid != ran["EduFlow"]} == set()
+
+
+def test_a_scheduler_that_gives_no_work_does_not_make_a_run_good(house, hostile):
+    """Luigi ends with 0 when it was given nothing to do; "nothing to do" is for what is up to date."""
+    house.rows("2024-02-01/student_progress.csv", "student_progress", {})
+    Hostile.work = {"task_id": None}
+    address = f"http://127.0.0.1:{hostile.server_port}"
+    done = house.command("-m", "pipeline", "run", "--scheduler", address)
+    assert done.returncode == 25, done.stdout
+    assert "everything is up to date" not in done.stdout

@@ -31,6 +31,7 @@ from pipeline.cli.tables import nearby, print_table, terminal
 from pipeline.cli.verbs import GOALS
 from pipeline.config import Settings
 from pipeline.drops import shown
+from pipeline.scheduler import SCHEME, address
 from pipeline.step import State, Step, UserError, begin_run, cancel_statement, count_steps, ledger, log, look, run_id
 from targets.artifact import ArtifactError
 from targets.database import DatabaseError
@@ -120,6 +121,8 @@ def _scheduled(arguments: argparse.Namespace, options: Settings) -> int:
     luigid gives a task to one of the runs that want it, and Luigi leaves when nothing is left for it: a run asks again
     until the others are done, or until five looks in a row found nobody at work (a scheduler that is paused).
     """
+    if arguments.scheduler:
+        arguments.scheduler = address(arguments.scheduler, options)
     _set_scheduler(arguments.scheduler)
     command = ["--module", "pipeline", arguments.goal, "--workers", str(arguments.workers or options.workers)]
     code = _luigi(command)
@@ -162,9 +165,10 @@ def _set_scheduler(url: str | None) -> None:
     from luigi.configuration import get_config
     from luigi.interface import core
 
-    if url and not _is_address(url):
+    if url and not url.startswith(SCHEME) and not _is_address(url):
         raise UserError(
-            "--scheduler takes the URL of a luigid, like http://127.0.0.1:8082; in a password in it each of "
+            "--scheduler takes ui, the path of a socket, or the URL of a luigid, like http://127.0.0.1:8082; in a "
+            "password in it each of "
             ": / ? # [ ] @ % is written as %3A %2F %3F %23 %5B %5D %40 %25"
         )
     get_config().set("core", "no_configure_logging", "true")

@@ -47,7 +47,13 @@ def parser() -> Parser:
     added.add_argument("--workers", type=count, help="Luigi worker processes")
     added.add_argument("--verbose", action="store_true", help="also a line per target, every drop and every table")
     added.add_argument("--new", action="store_true", help="start anew when the database of this home is empty")
-    added.add_argument("--scheduler", metavar="URL", help="a luigid, like http://127.0.0.1:8082 (default: in-process)")
+    sentence = "ui (started by `eduflow ui`), the path of a socket, or the URL of a luigid (default: in-process)"
+    added.add_argument("--scheduler", metavar="WHICH", help=sentence)
+    sentence = "a central scheduler for the runs of this home, and its page for your browser"
+    added = verb("ui", "ui", sentence, "ui --port 8082")
+    added.add_argument("--port", type=port, default=8082, help="of the page (default 8082; 0: any)")
+    added.add_argument("--socket", type=Path, metavar="PATH", help="for the runs (default: in the home)")
+    added.add_argument("--listen", metavar="ADDRESS", default="127.0.0.1", help="of the page (default loopback)")
     sentence = "make a folder the home of a school: its data, output, settings and database"
     added = verb("init", "homes", sentence, "init ~/hill-school")
     added.add_argument("folder", type=Path, metavar="FOLDER")
@@ -94,6 +100,12 @@ def parser() -> Parser:
 def names() -> list[str]:
     actions = next(action for action in parser()._actions if isinstance(action, argparse._SubParsersAction))
     return list(actions.choices)
+
+
+def port(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) > 65_535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port")
+    return int(text)
 
 
 def count(text: str) -> int:
