@@ -1,9 +1,6 @@
 -- The ledger: what arrived, what became of every row, and how each target was made.
 -- State: only ever migrated forward (a later state_NN file), never dropped.
 
-create schema if not exists etl;
-comment on schema etl is 'The ledger. With raw it is the only state: everything else can be dropped and comes back.';
-
 create table if not exists etl.migrations (
     file text primary key,
     applied_at timestamptz not null default now()

@@ -4,9 +4,6 @@
 -- records, 2026-11-20), so would a foreign key to etl.drops; a BRIN index finds a drop, or a range of its lines, as fast.
 -- State: only ever migrated forward (a later state_NN file), never dropped. A test holds it and the contracts equal.
 
-create schema if not exists raw;
-comment on schema raw is 'Bronze: files as they came. Key (_drop_id, _line); _extra holds columns outside the contract; _record a whole record whose field count is wrong.';
-
 create table if not exists raw.students_enrollment (
     _drop_id bigint not null,
     _line bigint not null,

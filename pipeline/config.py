@@ -41,6 +41,9 @@ class eduflow(luigi.Config):  # the section is called after the class
     output_dir = luigi.Parameter(default="output", description="where the artifacts go")
     database_dir = luigi.Parameter(default="", description="embedded cluster; empty = .eduflow/pg")
     as_of = luigi.Parameter(default="", description="YYYY-MM-DD; empty = the latest day with two active students")
+    reader_roles = luigi.Parameter(
+        default="", description="database roles that may read warehouse and analytics, separated by commas"
+    )
     workers = luigi.Parameter(default="1", description="Luigi worker processes of `python -m pipeline run`")
     chunk_rows = luigi.Parameter(default="100000", description="rows cleaned at a time")
     sql_timeout = luigi.Parameter(default="300", description="seconds that a query of `sql` or `show` may take")
@@ -82,6 +85,7 @@ class Settings:
     require_ssl: bool
     sql_timeout: int
     as_of: date | None
+    reader_roles: tuple[str, ...]
     workers: int
     chunk_rows: int
     encoding: str
@@ -164,6 +168,7 @@ def _settings(home: Home, given: tuple[tuple[str, str], ...], _command_line: obj
         require_ssl=_switch("require_ssl", value("require_ssl")) == "on",
         sql_timeout=_number("sql_timeout", value("sql_timeout")),
         as_of=_date("as_of", value("as_of")),
+        reader_roles=tuple(dict.fromkeys(role for name in value("reader_roles").split(",") if (role := name.strip()))),
         workers=_number("workers", value("workers")),
         chunk_rows=_number("chunk_rows", value("chunk_rows")),
         encoding=value("encoding"),

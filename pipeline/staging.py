@@ -52,6 +52,9 @@ class Staged(Step):
         references = {f"reference:{name}": _reference_digest(state, name) for name in self.dataset.reference}
         return {**super().own_parts(state), **references}
 
+    def writes(self) -> tuple[str, ...]:
+        return (self.target, *([f"staging.{self.dataset.versions}"] if self.dataset.versions else ()))
+
     def upstream_parts(self) -> list[Step]:
         return [step for step in self.steps() if isinstance(step, ingest.Raw)]
 

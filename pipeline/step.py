@@ -125,6 +125,7 @@ class State:
     known: dict[str, Known]
     records: dict[str, Record]
     settled: str = ""  # digest of the rejected rows that a person refused
+    outdated: frozenset[str] = frozenset()  # relations that are missing, or made from other DDL than the code has
     parts: dict[str, Parts] = field(default_factory=dict)  # by target, so that the graph is walked once
 
     def drops_of(self, dataset: str) -> list[Drop]:
@@ -167,6 +168,7 @@ class _Process:
     run_id: str = ""
     migrated: str = ""
     prepared: tuple[int, str] | None = None
+    stopped: ClassVar[dict[str, str]] = {}  # relation -> why it could not be made as the code says
     connection: tuple[tuple[int, str], Connection] | None = None
     inherited: ClassVar[list[object]] = []  # a child that let its parent's connection go would end it for both
     say: Callable[[str], None] | None = None  # Luigi gives it to a task while it runs
@@ -195,7 +197,8 @@ def look(db: Connection, options: Settings | None = None) -> State:
         run_id()
     # Drops first: a build that commits in between then shows as an input that moved on, never as one that did not.
     drops = arrivals_of.read_drops(db)
-    return State(options, _Process.scan or Scan(), drops, known, read_records(db), _settled(db))
+    outdated = frozenset(_Process.stopped) if _Process.prepared else init_db.outdated(db)
+    return State(options, _Process.scan or Scan(), drops, known, read_records(db), _settled(db), outdated)
 
 
 def _settled(db: Connection) -> str:
@@ -221,14 +224,40 @@ def ledger(options: Settings | None = None, *, bulk: bool = False) -> Iterator[C
         raise
 
 
+@contextlib.contextmanager
+def looking(options: Settings | None = None) -> Iterator[Connection]:
+    """The database as a run would find it, its ledger up to date, in a transaction of which nothing stays."""
+    options = options or settings()
+    with options.database.engine().connect() as db:  # closing it rolls back
+        _bring_up_to_date(db, options)
+        yield db
+
+
 def _migrate(options: Settings) -> None:
-    """Once per process: the database is this home's, and its ledger up to date."""
-    if _Process.migrated != options.database.key:
+    """Once per process: the database is this home's, its ledger up to date, and who may read it may."""
+    key = f"{options.database.key} {options.reader_roles}"
+    if _Process.migrated != key:
         with options.database.transaction() as db:
-            homes.check(db, options.home, options.database_name)
-            init_db.migrate(db)
+            _bring_up_to_date(db, options)
             homes.claim(db, options.home, options.database_name)
-        _Process.migrated = options.database.key
+            with not_ours_said():
+                init_db.grant_readers(db, options.reader_roles)
+        _Process.migrated = key
+
+
+def _bring_up_to_date(db: Connection, options: Settings) -> None:
+    homes.check(db, options.home, options.database_name)
+    with not_ours_said():
+        init_db.migrate(db)
+
+
+@contextlib.contextmanager
+def not_ours_said() -> Iterator[None]:
+    """What EduFlow did not make is in its way: a person can put it right."""
+    try:
+        yield
+    except init_db.NotOursError as error:
+        raise UserError(str(error)) from None
 
 
 def _connection(database: Database) -> Connection:
@@ -333,12 +362,15 @@ class Progress:
 
 
 def prepare(options: Settings) -> None:
-    """Make the derived schemas that are missing or whose DDL changed; once per process and run."""
+    """Make the derived relations that are missing or whose DDL changed; once per process and run."""
     key = (os.getpid(), options.database.key)
     if _Process.prepared != key:
-        with ledger(options) as db:
-            for schema in init_db.create_derived(db):
-                log.info("schema %s made anew", schema)
+        with ledger(options) as db, not_ours_said():
+            changes = init_db.create_derived(db, options.reader_roles)
+        for why in dict.fromkeys(change.why for change in changes if not change.stopped):
+            names = [change.name for change in changes if change.why == why and not change.stopped]
+            log.info("made in the database: %s (%s)", digests.some(names), why)
+        _Process.stopped = {change.name: change.stopped for change in changes if change.stopped}
         _Process.prepared = key
 
 
@@ -384,6 +416,14 @@ class Step(luigi.Task):
     def recipes(self) -> tuple[str, ...]:
         return self.recipe
 
+    def writes(self) -> tuple[str, ...]:
+        """The tables it writes."""
+        return (self.target,)
+
+    def relations(self) -> list[str]:
+        """The relations whose DDL is a part: its tables, and the views and functions that its recipes or these name."""
+        return list(_relations(self.writes(), tuple(PROJECT / path for path in self.recipes())))
+
     def steps(self) -> list[Step]:
         """The steps whose targets this one reads: those of a goal for the goal."""
         return self._steps
@@ -405,9 +445,7 @@ class Step(luigi.Task):
         parts = {f"recipe:{path}": digests.source_digest(PROJECT / path) for path in self.recipes()}
         if self.dataset:
             parts[f"contract:{self.dataset.name}"] = digests.digest(self.dataset)
-        schema = self.target.split(".")[0]
-        if schema in init_db.derived_schemas():
-            parts[f"ddl:{schema}"] = init_db.digest(init_db.derived_schemas()[schema])
+        parts |= {f"ddl:{name}": init_db.relations()[name].digest for name in self.relations()}
         for key in self.options:
             value = getattr(state.settings, key)
             parts[f"option:{key}"] = " ".join(sorted(value)) if isinstance(value, frozenset) else str(value)
@@ -429,7 +467,8 @@ class Step(luigi.Task):
 
     def is_current(self, state: State) -> bool:
         record = state.record(self.target)
-        return record.present and record.fingerprint == self.fingerprint(state)
+        as_declared = record.present and state.outdated.isdisjoint(self.relations())
+        return as_declared and record.fingerprint == self.fingerprint(state)
 
     def why(self, state: State) -> str:
         """Why the target is not up to date; "" when it is."""
@@ -440,6 +479,8 @@ class Step(luigi.Task):
             return "forgotten" if record.build else "never built"
         if not record.present:
             return "its table is gone"
+        if outdated := state.outdated.intersection(self.relations()):
+            return f"in the database {digests.some(sorted(outdated))} to be made"
         return digests.named(digests.differences(record.parts, self.parts(state)))
 
     def worth_a_fork(self) -> bool:
@@ -457,6 +498,8 @@ class Step(luigi.Task):
         options = settings()
         with failure_recorded(self.target, options), _said_of(self):
             retrying(lambda: prepare(options))
+            if stopped := [_Process.stopped[name] for name in self.relations() if name in _Process.stopped]:
+                raise UserError(stopped[0])
             while not retrying(lambda: self._made(options)):
                 for step in self.steps():
                     if not step.complete():
@@ -522,6 +565,14 @@ class Step(luigi.Task):
         built = self.build(Build(db, state, record.build + 1, anew or removed, anew, record.consumed, record.rows))
         # A target rebuilt from nothing may lack rows that its readers still have.
         return replace(built, removed=built.removed or record.fingerprint is None)
+
+
+@functools.cache
+def _relations(tables: tuple[str, ...], recipes: tuple[Path, ...]) -> tuple[str, ...]:
+    every = init_db.relations()
+    own = [name for name in tables if name in every]
+    named = frozenset().union(*(every[name].needs for name in own), *map(digests.source_names, recipes))
+    return tuple(sorted({*own, *init_db.helpers(named)}))
 
 
 @contextlib.contextmanager

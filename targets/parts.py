@@ -6,12 +6,14 @@ import ast
 import dataclasses
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 Parts = dict[str, str]
+DOTTED = re.compile(r"\b[a-z]+\.[a-z]\w*")
 
 
 def digest(value: Any) -> str:
@@ -28,17 +30,23 @@ def _dataclass_digest(value: Any) -> str:
 
 
 @cache
-def _source_digest(path: Path, _mtime_ns: int, _size: int) -> str:
+def _source(path: Path, _mtime_ns: int, _size: int) -> tuple[str, frozenset[str]]:
     source = path.read_bytes()
     if path.suffix == ".py":  # comments and layout change no result
         source = ast.dump(_without_docstrings(ast.parse(source))).encode()
-    return hashlib.sha256(source).hexdigest()
+    return hashlib.sha256(source).hexdigest(), frozenset(DOTTED.findall(source.decode(errors="replace")))
 
 
 def source_digest(path: Path) -> str:
     """Digest of a recipe: a Python file by its syntax tree, any other file by its bytes."""
     stat = path.stat()
-    return _source_digest(path, stat.st_mtime_ns, stat.st_size)
+    return _source(path, stat.st_mtime_ns, stat.st_size)[0]
+
+
+def source_names(path: Path) -> frozenset[str]:
+    """The names with one dot in a recipe, like those of tables; of a Python file those in its texts."""
+    stat = path.stat()
+    return _source(path, stat.st_mtime_ns, stat.st_size)[1]
 
 
 def _without_docstrings(tree: ast.Module) -> ast.Module:
@@ -77,8 +85,8 @@ def named(differing: list[str]) -> str:
         kinds.setdefault(kind, []).append(what)
     if len(kinds) > 1:
         kinds.pop("upstream", None)  # what changed upstream is said there
-    return "; ".join(f"{kind} {_some(names)}" for kind, names in kinds.items())
+    return "; ".join(f"{kind} {some(names)}" for kind, names in kinds.items())
 
 
-def _some(names: list[str], most: int = 3) -> str:
+def some(names: list[str], most: int = 3) -> str:
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

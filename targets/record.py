@@ -12,7 +12,7 @@ from targets.parts import Parts
 
 @dataclass(frozen=True)
 class Record:
-    """fingerprint None: forgotten, or never built. `present`: the table exists (always true of what is no table)."""
+    """fingerprint None: forgotten, or never built. `present`: its table is there, and ours (true of what has none)."""
 
     target: str
     fingerprint: str | None = None
@@ -30,9 +30,13 @@ def read_records(db: Connection) -> dict[str, Record]:
     rows = db.execute(
         text("""
             select
-                target, fingerprint, parts, build, full_build, consumed, content, rows, changed,
-                case when target like '%/%' then true else to_regclass(target) is not null end as present
-            from etl.targets
+                target, fingerprint, t.parts, build, full_build, consumed, content, rows, changed,
+                case
+                    when target like '%/%' then true
+                    when o.oid is null then to_regclass(target) is not null
+                    else o.oid is not distinct from to_regclass(target)::oid
+                end as present
+            from etl.targets as t left join etl.objects as o on t.target = o.name
         """)
     )
     return {row.target: Record(**row._mapping) for row in rows}

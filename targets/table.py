@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import IntegrityError
+
+from targets.record import forget
 
 MANY = 1000  # rows: from here on one join is cheaper than a look-up per row
 
@@ -76,20 +79,38 @@ def fill(db: Connection, table: str, insert: str, values: dict[str, Any]) -> int
 
 
 def add_foreign_keys(db: Connection, table: str) -> None:
-    """Add the table's foreign keys once it holds rows: one join each, not one look-up per row and key."""
+    """Add the table's foreign keys once it holds rows: one join each, not one look-up per row and key.
+
+    Also those of built tables that refer to it, and lost them when it was made anew. Where one does not hold, the rows
+    there are older than the table's: that target is forgotten, and its step adds the key.
+    """
     missing = db.execute(
         text("""
-            select k.name, k.definition from etl.foreign_keys as k
-            where k.table_name = :table and not exists (
-                select from pg_constraint as c
-                where c.conrelid = to_regclass(:table) and quote_ident(c.conname) = k.name
+            select k.table_name, k.name, k.definition from etl.foreign_keys as k
+            where (k.table_name = :table or position(' REFERENCES ' || :table || '(' in k.definition) > 0)
+            and (
+                k.table_name = :table
+                or exists (select from etl.targets as t where t.target = k.table_name and t.fingerprint is not null)
             )
-            order by k.name
+            and to_regclass(k.table_name) is not null
+            and not exists (
+                select from pg_constraint as c
+                where c.conrelid = to_regclass(k.table_name) and quote_ident(c.conname) = k.name
+            )
+            order by k.table_name <> :table, k.table_name, k.name
         """),
         {"table": table},
     ).all()
     for key in missing:
-        db.exec_driver_sql(f"alter table {table} add constraint {key.name} {key.definition}")
+        statement = f"alter table {key.table_name} add constraint {key.name} {key.definition}"
+        if key.table_name == table:
+            db.exec_driver_sql(statement)
+            continue
+        try:
+            with db.begin_nested():
+                db.exec_driver_sql(statement)
+        except IntegrityError:
+            forget(db, [key.table_name], f"{table}, which it refers to, was made anew")
 
 
 @contextlib.contextmanager

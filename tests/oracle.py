@@ -6,10 +6,12 @@ of any of these makes out of date: those that name it, and all that is made from
 
 from __future__ import annotations
 
+import re
+
 import luigi
 
-from init_db import derived_schemas
 from pipeline import contracts
+from pipeline.config import PROJECT
 from pipeline.enrich import Enrichment
 from pipeline.ingest import Raw
 from pipeline.reports import EduFlow
@@ -56,13 +58,29 @@ def names_of(step: Step) -> set[str]:
     names = {f"recipe:{path}" for path in step.recipes()} | {f"option:{key}" for key in step.options}
     if step.dataset is not None:
         names |= {f"contract:{step.dataset.name}"} | {f"reference:{name}" for name in step.dataset.reference}
-    if (schema := step.target.partition(".")[0]) in derived_schemas():
-        names.add(f"ddl:{schema}")
+    names |= {f"ddl:{name}" for name in ddl_of(step)}
     if isinstance(step, Enrichment):  # who answers: a language model, or the rules and why
         names.add(f"engine:{step.agent}")
     if step.target in SHOWS_INTAKE:
         names.add("intake:")
     return names
+
+
+FILES = {f"{path.parent.name}.{path.stem}": path.read_text() for path in (PROJECT / "init_db/schema").glob("*/*.sql")}
+NO_TARGETS = {name for name, ddl in FILES.items() if re.search("^create (view|function)", ddl, re.MULTILINE)}
+
+
+def ddl_of(step: Step) -> set[str]:
+    """Its table (of students, also that of their versions), and the views and functions that it is made with."""
+    own = {step.target} & FILES.keys()
+    if isinstance(step, Staged) and step.dataset.versions:
+        own.add(f"staging.{step.dataset.versions}")
+    texts = [(PROJECT / path).read_text() for path in step.recipes()] + [FILES[name] for name in own]
+    used: set[str] = set()
+    while more := {name for name in NO_TARGETS - used if any(re.search(rf"\b{name}\b", text) for text in texts)}:
+        used |= more
+        texts += [FILES[name] for name in more]
+    return own | used
 
 
 def reads(step: Step) -> set[str]:

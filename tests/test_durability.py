@@ -16,13 +16,13 @@ import pytest
 from conftest import House, csv_text
 from test_bad_input import held, somebody_waits, tickets
 
-from init_db import derived_schemas
+from init_db import DERIVED
 from pipeline.config import PROJECT, settings
 from pipeline.contracts import DATASETS
 from pipeline.step import ledger
 
 TICKETS = csv_text("support_tickets", {})
-SCHEMAS = ["etl", "raw", *derived_schemas()]
+SCHEMAS = ["etl", "raw", *DERIVED]
 
 
 @contextlib.contextmanager

@@ -499,7 +499,7 @@ def test_a_notebook_gets_dataframes(sample):
 
 
 def test_every_mart_has_a_function_whose_docstring_names_its_columns():
-    ddl = (PROJECT / "init_db/tables_03_analytics.sql").read_text()
+    ddl = "\n".join(path.read_text() for path in (PROJECT / "init_db/schema/analytics").glob("*.sql"))
     assert set(analytics.FUNCTIONS) == set(MART_NAMES)
     for name, function in analytics.FUNCTIONS.items():
         table = re.search(rf"create table analytics\.{name} \((.*?)\n\);", ddl, re.DOTALL)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from typing import Any
 
 from sqlalchemy import text
 
+import init_db
 from pipeline.cli.run import lacks_data_folder
 from pipeline.cli.tables import nearby, print_table
 from pipeline.config import PROJECT, Settings
-from pipeline.step import UserError, ledger, look
+from pipeline.step import UserError, ledger, look, looking
+from targets.parts import some
 
 
 def _exists(db: Any, relation: str) -> bool:
@@ -24,18 +27,31 @@ def plan(_arguments: argparse.Namespace, options: Settings) -> int:
 
     if lacks_data_folder(options):
         return 20
-    with ledger(options) as db:
+    with looking(options) as db:
+        changes = init_db.survey(db)
         state = look(db, options)
         arrivals = [arrival for step in RAW for arrival in step().arrivals(state).new]
         steps = [(step.target, step.why(state)) for step in graph()]
         waiting = unsettled(state.drops)
     for arrival in arrivals:
         print(f"would land {shown(arrival.file.path)} ({arrival.file.dataset}, drop date {arrival.drop_date})")
+    for line in _changes(changes):
+        print(line)
     stale = [{"target": target, "why": why} for target, why in steps if why]
     print_table(stale, ("target", "why")) if stale else print("Nothing to do: everything is up to date.")
     for drop in waiting:
         print(f"waiting: drop {drop.drop_id} {drop.status}: {shown(drop.reason or '')}")
     return 0
+
+
+def _changes(changes: list[init_db.Change]) -> Iterator[str]:
+    """What would become of relations in the database, one line per reason, and what stops one."""
+    verbs = {init_db.NEW: "make", init_db.MISSING: "make", init_db.COMMENTED: "comment on", init_db.GONE: "drop"}
+    for why in dict.fromkeys(change.why for change in changes if not change.stopped):
+        names = [change.name for change in changes if change.why == why and not change.stopped]
+        named = some(names) if why == init_db.NEW else ", ".join(names)
+        yield f"would {verbs.get(why, 'drop and make anew')} {named} ({why})"
+    yield from (f"stopped: {change.stopped}" for change in changes if change.stopped)
 
 
 EMPTY_CELLS = text("""

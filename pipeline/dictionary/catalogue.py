@@ -55,8 +55,9 @@ def declared() -> dict[str, str]:
 
 def _ddl() -> str:
     """All of it, without comments."""
-    files = [path for kind in ("state", "tables") for path in sorted(init_db.FOLDER.glob(f"{kind}_*.sql"))]
-    return re.sub("--.*", "", "\n".join(path.read_text() for path in files))
+    state = "\n".join(path.read_text() for path in sorted(init_db.FOLDER.glob("state_*.sql")))
+    derived = [f"{statement};" for found in init_db.relations().values() for statement in found.statements]
+    return "\n".join([re.sub("--.*", "", state), *derived])
 
 
 def relations(db: Connection) -> dict[str, Relation]:

@@ -73,7 +73,7 @@ MUTANTS = (
         "test_durability.py::test_a_file_that_cannot_be_kept_in_the_ledger_is_not_kept_in_raw",
     ),
     mutant(
-        *("UNLOGGED table", "init_db/tables_01_staging.sql"),
+        *("UNLOGGED table", "init_db/schema/staging/stg_progress.sql"),
         "create table staging.stg_progress (",
         "create unlogged table staging.stg_progress (",
         "test_durability.py::test_no_table_is_emptied_by_a_crash_of_the_server",
