@@ -252,7 +252,7 @@ THEIRS = {
         "trigger t on analytics.student_360",
     ),
     "an index": ("create index mine on {table} (city)", "index analytics.mine"),
-    "a column": ("alter table {table} add column note text default 'kept'", "column note"),
+    "a column": ("alter table {table} add column note text", "column note"),
     "a constraint": ("alter table {table} add constraint mine check (courses < 1e6)", "table constraint mine on"),
     "statistics": ("create statistics board.s on city, state from {table}", "statistics object board.s"),
     "a child": ("create table board.child () inherits ({table})", "table board.child"),
