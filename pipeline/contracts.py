@@ -96,6 +96,7 @@ class Dataset:
     groups      staged columns by which facts group rows: a row that changes one of them moved between groups
     reference   the datasets whose newest drop the rules look things up in
     versions    the table that keeps every accepted version of a row, one per drop date: `staging.<versions>`
+    never_store names of columns whose values are read by nobody, besides those that `never_stored.is_secret` knows
     """
 
     name: str
@@ -108,6 +109,7 @@ class Dataset:
     groups: tuple[str, ...] = ()
     reference: tuple[str, ...] = ()
     versions: str = ""
+    never_store: tuple[str, ...] = ()
 
     @cached_property
     def column_names(self) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator
 from typing import ClassVar
@@ -33,6 +34,8 @@ from pipeline.step import (
 from targets import parts as digests
 from targets.database import copy_in
 from targets.parts import Parts
+
+READERS = ("sources", "never_stored", "workbooks")  # modules that decide what of a file is read
 
 
 def by_size(dataset: Dataset) -> int:
@@ -87,7 +90,7 @@ class Raw(Step):
         file, name = arrival.file, shown(arrival.file.path)
         savepoint = db.begin_nested()
         try:
-            rows, extra = _copy(db, options, self.dataset, arrival)
+            rows, extra, never_stored = _copy(db, options, self.dataset, arrival)
         except sources.SourceError as error:
             savepoint.rollback()
             if not _as_scanned(file):
@@ -100,7 +103,8 @@ class Raw(Step):
             return 0
         savepoint.commit()
         outside = f", outside the contract: {_listed(extra)}" if extra else ""
-        log.info("landed %s: %s records, drop date %s%s", name, f"{rows:,}", arrival.drop_date, outside)
+        hidden = "".join(f", column {shown(column)!r} is never stored" for column in never_stored[:20])
+        log.info("landed %s: %s records, drop date %s%s%s", name, f"{rows:,}", arrival.drop_date, outside, hidden)
         return rows
 
 
@@ -114,23 +118,32 @@ def judge_digest(dataset: Dataset, options: Settings) -> str:
     """What decides whether a file can be read: when it changes, refused files are tried again."""
     return digests.digest(
         [
-            *(digests.source_digest(PROJECT / f"pipeline/{name}.py") for name in ("sources", "workbooks")),
+            *(digests.source_digest(PROJECT / f"pipeline/{name}.py") for name in READERS),
             *(digests.digest(dataset), options.encoding),
         ]
     )
 
 
-def _copy(db: Connection, options: Settings, dataset: Dataset, arrival: Arrival) -> tuple[int, tuple[str, ...]]:
-    """COPY the file into raw under a new drop; return (records, names of columns outside the contract)."""
+def _copy(
+    db: Connection, options: Settings, dataset: Dataset, arrival: Arrival
+) -> tuple[int, tuple[str, ...], tuple[str, ...]]:
+    """COPY the file into raw under a new drop; return (records, names outside the contract, names never stored)."""
     file = arrival.file
-    with sources.open_source(file.absolute, dataset, name=shown(file.path), encoding=options.encoding) as source:
+    name = shown(file.path)
+    with reading(name):
+        source = sources.open_source(file.absolute, dataset, name=name, encoding=options.encoding)
+    with source:
         drop_id, line = _record(db, dataset, options, arrival, status="landed"), 0
 
         def tables() -> Iterator[pa.Table]:
             nonlocal line
-            progress = Progress(f"landing {shown(file.path)}")
-            for batch in source.batches():
-                line = _last_line(batch, line)
+            progress, batches = Progress(f"landing {name}"), source.batches()
+            while True:
+                with reading(name):
+                    batch = next(batches, None)
+                    if batch is None:
+                        return
+                    line = _last_line(batch, line)
                 progress.add(len(batch))
                 yield batch.add_column(0, "_drop_id", pa.repeat(pa.scalar(drop_id), len(batch)))
 
@@ -142,13 +155,30 @@ def _copy(db: Connection, options: Settings, dataset: Dataset, arrival: Arrival)
             "fields": source.fields,
             "delimiter": source.delimiter,
             "encoding": source.encoding,
+            "extra": "place",  # what the keys in `_extra` are; in drops landed before, its names
+            "never_stored": source.never_stored,
         }
         db.execute(
             text("update etl.drops set rows = :rows, format = :format where drop_id = :drop"),
             {"rows": source.rows, "format": json.dumps(shape), "drop": drop_id},
         )
         _remember(db, file, drop_id)
-        return source.rows, source.extra
+        return source.rows, source.extra, source.never_stored
+
+
+@contextlib.contextmanager
+def reading(name: str) -> Iterator[None]:
+    """Whatever a reader raises becomes a SourceError that refuses the file alone, and shows no value of it."""
+    try:
+        yield
+    except (sources.SourceError, KeyboardInterrupt, SystemExit, GeneratorExit):
+        raise
+    except BaseException as error:  # a panic of a library is no Exception
+        if isinstance(error, OSError) and error.errno:
+            what, reason = f"cannot be read now ({error.strerror})", "unreadable"
+        else:
+            what, reason = f"could not be read: {type(error).__name__}; save it anew, or send it as .csv", "failed"
+        raise sources.SourceError(f"{name}: {what}", path=name, line=None, reason=reason) from None
 
 
 def _last_line(batch: pa.Table, before: int) -> int:

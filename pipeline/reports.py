@@ -21,6 +21,7 @@ from pipeline.enrich import Opinions, insights, opinions
 from pipeline.formulas import defused
 from pipeline.ingest import RAW, Ingest
 from pipeline.marts import MARTS, CheckAnalytics, Insights, Marts
+from pipeline.sources import OWN
 from pipeline.staging import STAGED, Clean
 from pipeline.step import (
     Build,
@@ -110,9 +111,13 @@ def reject_rows(db: Connection, drop_id: int, shape: dict[str, Any]) -> Iterator
 
     Of a reject file that was sent back, its own `reject_...` columns are left out: they are about another drop.
     """
-    own = ("reject_line", "reject_reasons", "reject_record")
-    names = [(name, field) for name, field in zip(shape["header"], shape["fields"], strict=True) if name not in own]
-    yield _csv_line([*(name for name, _ in names), *own])
+    by_name = "extra" not in shape  # landed when the keys in `_extra` were names, not places
+    columns = [
+        (name, field, name if by_name else str(place))
+        for place, (name, field) in enumerate(zip(shape["header"], shape["fields"], strict=True), 1)
+        if name not in OWN
+    ]
+    yield _csv_line([*(name for name, _, _ in columns), *OWN])
     query = text("""
         select r.line, r.reasons, r.original from etl.rejects as r
         inner join staging.open_rejects as o using (drop_id, line)
@@ -120,7 +125,7 @@ def reject_rows(db: Connection, drop_id: int, shape: dict[str, Any]) -> Iterator
     """)
     for row in db.execute(query.execution_options(yield_per=10_000), {"drop": drop_id}):
         extra = row.original.get("_extra") or {}
-        cells = [row.original.get(field) if field else extra.get(name) for name, field in names]
+        cells = [row.original.get(field) if field else extra.get(key) for _, field, key in columns]
         yield _csv_line([*cells, row.line, " ".join(row.reasons), row.original.get("_record")])
 
 

@@ -1,8 +1,9 @@
 """A file as schools send it -> batches of text columns with the physical line each record came from.
 
 Nothing is interpreted here: an empty field stays '', `NULL`, `007` and blanks stay as they are, and a record whose
-field count is wrong is kept whole in `_record`. What cannot be told apart safely (undecodable bytes, a quote that
-never closes, a missing column) refuses the file with a SourceError that says where and what to do.
+field count is wrong is kept whole in `_record`. Only what `is_secret` knows, passwords and the like, is left out. What
+cannot be told apart safely (undecodable bytes, a quote that never closes, a missing column) refuses the file with a
+SourceError that says where and what to do.
 
 A text file is read twice in blocks. The first pass only decides the encoding, so that one file never mixes two;
 the second hashes, cuts at line ends and parses. pyarrow parses each block as a whole (both passes: 300 MB/s). It
@@ -14,7 +15,6 @@ from __future__ import annotations
 
 import codecs
 import csv
-import datetime as dt
 import gzip
 import hashlib
 import io
@@ -22,7 +22,7 @@ import json
 import re
 import zlib
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -33,17 +33,18 @@ import pyarrow.csv
 
 from pipeline import formulas, workbooks
 from pipeline.contracts import Dataset
+from pipeline.never_stored import NOT_STORED, is_secret, speaks_of_secrets
 
 MAX_RECORD = 16_000_000  # bytes; a longer record is a damaged file, and memory is bounded by it
 MAX_LINES = 100_000  # parsed at once: a record of two bytes takes as much memory as one of two hundred
 MAX_COLUMNS = 2_000
-MAX_NAME = 200  # characters of a column outside the contract: its name is repeated in every row
-MAX_NAMES = 16_000_000  # characters of such names in the rows parsed at once
+MAX_NAME = 200  # characters of a column outside the contract
 MAX_HEADER = 1_000_000  # bytes
 MAX_DEPTH = 50  # JSON in JSON; far below where Python gives up, so that no record depends on how deep its caller stands
 MAX_WORKBOOK = 1_000_000_000  # bytes unpacked; a workbook is held in memory
 MAX_RATIO = 200  # real files unpack 5 to 30 times; more is looked at above MIN_BOMB
-MIN_BOMB = 100_000_000  # bytes unpacked
+MIN_BOMB = 100_000_000  # bytes unpacked, or of rows
+OWN = ("reject_line", "reject_reasons", "reject_record")  # columns of our reject files
 DELIMITERS = ",;\t|"
 FORMATS = {"csv": "csv", "tsv": "csv", "txt": "csv", "xlsx": "xlsx", "json": "json", "jsonl": "json", "ndjson": "json"}
 FOREIGN = {
@@ -69,10 +70,13 @@ class Source:
 
     header     names in the file's order; an empty one is 'column 13', a repeated extra one gets ' (2)'
     fields     the contract column each header means, None for an extra column
-    extra      header names outside the contract, without our own `reject_...` columns
+    extra      header names outside the contract, without our own `reject_...` columns and those never stored
+    never_stored  names of columns that hold passwords or tokens, or that the contract declares so
     rows       records delivered so far;  sha256: of the file's bytes, once `batches()` is exhausted
     delimiter  between fields; "" where records have none (JSON, Excel)
-    For JSON header and fields are the contract's columns, and `extra` is complete once `batches()` is exhausted.
+    For JSON header and fields begin with the contract's columns; they, `extra` and `never_stored` are complete once
+    `batches()` is exhausted. `_extra` is a JSON object of the filled cells outside the contract; its keys are places in
+    the header, from 1, so that a name is kept once per file and not in each row.
     """
 
     remedy = "Fix the header"
@@ -82,6 +86,7 @@ class Source:
         self.header: tuple[str, ...] = dataset.column_names
         self.fields: tuple[str | None, ...] = dataset.column_names
         self.extra: tuple[str, ...] = ()
+        self.never_stored: tuple[str, ...] = ()
         self.delimiter, self.encoding, self.rows = "", "utf-8", 0
         self._sha = hashlib.sha256()
         self._defused = (
@@ -94,8 +99,16 @@ class Source:
         return self._sha.hexdigest()
 
     def batches(self) -> Iterator[pa.Table]:
-        """Tables of `_line` int64, the contract's columns, `_extra` and `_record`, all string; at most a block each."""
+        """Tables of `_line` int64, the contract's columns, `_extra` and `_record`, all string; at most a block each.
+
+        All of them together are at most MAX_RATIO times as large as the file, or MIN_BOMB.
+        """
+        size, most = 0, max(MIN_BOMB, MAX_RATIO * self.path.stat().st_size)
         for table in self._tables():
+            size += table.nbytes
+            if size > most:
+                what = f"its rows take more than {most // 1_000_000} MB, far more than the file; send it as plain .csv"
+                raise self._error("too_large_rows", what)
             self.rows += len(table)
             yield table
         self.close()
@@ -124,9 +137,9 @@ class Source:
 
     def _match(self, names: Sequence[str], line: int) -> None:
         """Set header, fields and extra from the names in the file; refuse missing and repeated contract columns."""
-        if len(names) > MAX_COLUMNS:
-            raise self._error("too_many_columns", f"{len(names)} columns; at most {MAX_COLUMNS} are read", line)
         self._defused = any(re.match(r"\W*reject_(line|reasons|record)\W*$", name.lower()) for name in names)
+        if len(names) > MAX_COLUMNS + len(OWN) * self._defused:
+            raise self._error("too_many_columns", f"{len(names)} columns; at most {MAX_COLUMNS} are read", line)
         if self._defused:
             names = [formulas.restored(name) for name in names]
         header: list[str] = []
@@ -142,11 +155,21 @@ class Source:
             taken.setdefault(header[-1], 1)
         self.header = tuple(header)
         self.fields = tuple(self._column(name) for name in names)
-        self._note_extra(name for name, column in zip(header, self.fields, strict=True) if column is None)
+        outside = {header[i]: (i + 1, name) for i, name in enumerate(names) if self.fields[i] is None}
+        self._note_secret(unique for unique, (_, name) in outside.items() if self._is_secret(name))
+        kept = {unique: place for unique, (place, _) in outside.items() if unique not in self.never_stored}
+        self._keys = {unique: _key(place, unique) for unique, place in kept.items()}
+        self._note_extra(self._keys)
         self._require(found, len(names))
 
     def _note_extra(self, names: Iterable[str]) -> None:
         self.extra += tuple(name for name in names if not re.match(r"\W*reject_", name.lower()))
+
+    def _note_secret(self, names: Iterable[str]) -> None:
+        self.never_stored += tuple(name for name in names if name not in self.never_stored)
+
+    def _is_secret(self, name: str) -> bool:
+        return is_secret(name, self.dataset.never_store)
 
     def _require(self, found: Container[str | None], count: int) -> None:
         missing = [repr(column) for column in self.dataset.column_names if column not in found]
@@ -168,7 +191,7 @@ class _Text(Source):
 
     def __init__(self, path: Path, dataset: Dataset, name: str, fallback: str, block_bytes: int) -> None:
         super().__init__(path, dataset, name)
-        self._block, self._most_lines = max(block_bytes, 4), MAX_LINES
+        self._block = max(block_bytes, 4)
         self._zipped = path.name.lower().endswith(".gz")
         self._check_magic()
         self.encoding = self._decide_encoding(fallback)
@@ -271,7 +294,7 @@ class _Text(Source):
             pass
 
     def _blocks(self) -> Iterator[tuple[int, int, bytes]]:
-        """(first line, number of lines, block of whole lines); at most `_most_lines` of them."""
+        """(first line, number of lines, block of whole lines); at most MAX_LINES of them."""
         line, rest = 1, b""
         for after, piece in self._pieces():
             cut = max(piece.rfind(b"\n"), piece.rfind(b"\r")) + 1
@@ -286,12 +309,12 @@ class _Text(Source):
             yield line, 1, rest + b"\n"
 
     def _parts(self, line: int, count: int, block: bytes) -> Iterator[tuple[int, int, bytes]]:
-        if count <= self._most_lines:
+        if count <= MAX_LINES:
             yield line, count, block
             return
         starts, first = _line_starts(block), 0
-        while first < count:  # the header, read amid the first block, lowers the number of lines
-            last = min(first + self._most_lines, count)
+        while first < count:
+            last = min(first + MAX_LINES, count)
             yield line + first, last - first, block[starts[first] : starts[last]]
             first = last
 
@@ -312,8 +335,6 @@ class _Csv(_Text):
         except BaseException:
             self.close()
             raise
-        outside = sum(len(name) for name, field in zip(self.header, self.fields, strict=True) if field is None)
-        self._most_lines = max(min(MAX_LINES, MAX_NAMES // (outside + 1)), 1)
         delimiter = self.delimiter.encode()
         # A last row of our own, told by the NUL that no file may hold: swallowed when a quote before it is open.
         self._sentinel = b"\0" + delimiter * (len(self.header) - 1) + b"\n"
@@ -467,17 +488,23 @@ class _Csv(_Text):
         if not kept:
             return table
         lines, records = zip(*kept, strict=True)
+        if self.never_stored:  # which of its fields is the password, nobody knows
+            records = (NOT_STORED,) * len(lines)
         nothing = [pa.nulls(len(lines), pa.string())] * len(columns)
         return _merged(table, _table(self.dataset, lines, nothing, None, list(records)))
 
     def _extra_json(self, good: pa.Table) -> pa.Array | None:
-        encode = json.JSONEncoder(ensure_ascii=False).encode
-        parts: list[Any] = []
-        for name, field, column in zip(self.header, self.fields, good.columns, strict=True):
-            if field is None:
-                values = pa.array([encode(value) for value in column.to_pylist()], pa.string())
-                parts += [(", " if parts else "{") + encode(name) + ": ", values]
-        return pc.binary_join_element_wise(*parts, "}", "") if parts and len(good) else None
+        parts: list[pa.Array] = []
+        for name, column in zip(self.header, good.columns, strict=True):
+            if name in self._keys and pc.max(pc.binary_length(column)).as_py():
+                key = f',"{self._keys[name]}":'
+                cells = [key + _quoted(cell) if cell else "" for cell in column.to_pylist()]
+                parts.append(pa.array(cells, pa.string()))
+        if not parts:
+            return None
+        joined = pc.binary_join_element_wise(*parts, "")
+        whole = pc.binary_join_element_wise("{", pc.utf8_slice_codeunits(joined, 1), "}", "")
+        return pc.if_else(pc.equal(joined, ""), pa.scalar(None, pa.string()), whole)
 
 
 class _Number(str):
@@ -495,8 +522,10 @@ class _Json(_Text):
             parse_float=_Number, parse_int=_Number, parse_constant=_Number, strict=False, object_pairs_hook=_Pairs
         )
         self._places = {column: i for i, column in enumerate(dataset.column_names)}
-        self._keys: dict[str, str | None] = {}  # flattened key -> contract column
-        self._layouts: dict[tuple[str, ...], list[tuple[int, str | None]]] = {}
+        self._meant: dict[str, str | None] = {}  # flattened key -> contract column
+        self._names: dict[str, str] = {}  # name outside the contract -> key in `_extra`
+        self._layouts: dict[tuple[str, ...], list[tuple[int, str]]] = {}
+        self._kept = 0  # characters of keys in layouts
         self._objects = 0
         self._first_fault: tuple[int, int, str] | None = None
         self._array = _suffix(path) == "json" and self._starts_array()
@@ -525,6 +554,8 @@ class _Json(_Text):
         if rows:
             yield self._rows_table(rows)
         self._check_columns(blank)
+        self.header += tuple(self._names)
+        self.fields += (None,) * len(self._names)
 
     def _rows_table(self, rows: list[tuple[Any, ...]]) -> pa.Table:
         lines, *columns, extra, record = zip(*rows, strict=True)
@@ -539,55 +570,76 @@ class _Json(_Text):
             line, column, fault = self._first_fault or (1, 1, "no element is an object")
             what = f"column {column}: {fault}; the file needs a JSON array of objects, or one JSON object a line"
             raise self._error("not_json", what, line)
-        self._require(set(self._keys.values()), len(self._keys))
+        self._require(set(self._meant.values()), len(self._meant))
 
     def _row(self, line: int, text: str, value: Any) -> tuple[Any, ...]:
         """(line, contract values..., extra, record); only its text if it is no object, or none that can be held."""
         values: list[str | None] = [None] * len(self._places)
-        extra: dict[str, str | None] = {}
+        extra: dict[str, str] = {}
         if not isinstance(value, _Pairs):
-            return (line, *values, None, text)
+            return (line, *values, None, self._whole(text))
         self._objects += 1
-        keys, items = zip(*value, strict=True) if value else ((), ())
-        if _Pairs in map(type, items):
-            keys, items = zip(*_flat(value), strict=True)
+        keys, items = self._cells(value, line)
+        if "\\u" in text and not all(map(_storable, (*keys, *items))):
+            self._meant |= {key: column for key in keys if (column := self._column(key))}
+            return (line, *values, None, self._whole(text))
         for (place, name), item in zip(self._layout(keys, line), items, strict=True):
-            item = item if item is None or isinstance(item, str) else _compact(item)
-            if name is None:
+            if place >= 0:
                 values[place] = item
-            else:
+            elif item:
                 extra[name] = item
-        if "\\u" in text and not all(map(_storable, (*values, *extra, *extra.values()))):
-            return (line, *[None] * len(values), None, text)
         return (line, *values, json.dumps(extra, ensure_ascii=False) if extra else None, None)
 
-    def _layout(self, keys: tuple[str, ...], line: int) -> list[tuple[int, str | None]]:
-        """For each key of an object: (place of its contract column, None) or (-1, name in `_extra`)."""
+    def _cells(self, value: _Pairs, line: int) -> tuple[tuple[str, ...], list[str | None]]:
+        """(keys, texts) of an object, flattened, without what is never stored."""
+        keys, items = zip(*value, strict=True) if value else ((), ())
+        if keys not in self._layouts or _Pairs in map(type, items):
+            pairs = list(islice(_flat(value, self._hidden), MAX_COLUMNS + 1))
+            if len(pairs) > MAX_COLUMNS:
+                raise self._misshapen("too_many_columns", f"more than {MAX_COLUMNS} keys", line)
+            keys, items = zip(*pairs, strict=True) if pairs else ((), ())
+        texts = [item if item is None or isinstance(item, str) else _compact(item, self._hidden) for item in items]
+        return keys, texts
+
+    def _hidden(self, key: str) -> bool:
+        """Whether what stands under a key is never stored; the file is known to have it then."""
+        if not self._is_secret(key):
+            return False
+        if len(self.never_stored) < MAX_COLUMNS and _storable(key):
+            self._note_secret([_short(key)])
+        return True
+
+    def _whole(self, text: str) -> str:
+        """A record as it is; not at all when it speaks of what is never stored."""
+        return NOT_STORED if speaks_of_secrets(text, self.dataset.never_store) else text
+
+    def _layout(self, keys: tuple[str, ...], line: int) -> list[tuple[int, str]]:
+        """For each key of an object: (place of its contract column, "") or (-1, key in `_extra`)."""
         if keys in self._layouts:
             return self._layouts[keys]
-        if len(keys) > MAX_COLUMNS:
-            raise self._misshapen("too_many_columns", f"{len(keys)} keys; at most {MAX_COLUMNS} are read", line)
         names: dict[str, str] = {}
         taken: dict[str, int] = {}
-        layout: list[tuple[int, str | None]] = []
+        layout: list[tuple[int, str]] = []
         for key in keys:
-            column = self._column(key)
+            column = self._meant[key] if key in self._meant else self._column(key)
             if column in names:
                 what = f"keys {_shown(names[column])} and {_shown(key)} both mean '{column}'; remove or rename one"
                 raise self._misshapen("repeated_column", what, line)
             if column:
                 names[column] = key
-                layout.append((self._places[column], None))
+                layout.append((self._places[column], ""))
             else:
-                if key not in self._keys and _storable(key):
+                if key not in self._meant:
                     self._note_extra([key])
-                layout.append((-1, _unused(key, taken)))
-            self._keys[key] = column
-        if len(self._keys) > MAX_COLUMNS:
+                name = _unused(key, taken)
+                layout.append((-1, self._names.setdefault(name, _key(len(self._places) + len(self._names) + 1, name))))
+            self._meant[key] = column
+        if max(len(self._meant), len(self._names)) > MAX_COLUMNS:
             what = f"here the file has more than {MAX_COLUMNS} different keys; is a key a value?"
             raise self._misshapen("too_many_columns", what, line)
-        if len(self._layouts) < 1000:  # real files have a handful
-            self._layouts[keys] = layout
+        size = sum(map(len, keys))
+        if len(self._layouts) < 1000 and self._kept + size < MAX_HEADER:  # real files have a handful
+            self._layouts[keys], self._kept = layout, self._kept + size
         return layout
 
     def _misshapen(self, reason: str, what: str, line: int) -> SourceError:
@@ -700,18 +752,22 @@ class _Sheet(Source):
 
     def __init__(self, path: Path, dataset: Dataset, name: str, block_bytes: int) -> None:
         super().__init__(path, dataset, name)
-        content = self._content()
-        self._sha.update(content)
-        # calamine leaves out empty columns before the first used one, but counts empty rows
-        self._rows = enumerate(self._read(content), 1)
-        line, names = next(((line, row) for line, row in self._rows if any(row)), (0, []))
-        if not line:
-            raise self._error("empty_file", "the first sheet is empty; send the file again")
-        self._match(names, line)
-        self._batch = max(block_bytes // (10 * len(names)), 1)
+        self._check_kind()
+        self._reader = workbooks.Reader(
+            path, self._sha.update, most=MAX_WORKBOOK, ratio=MAX_RATIO, block=max(block_bytes, 1)
+        )
+        self._rows = self._batches()
+        try:
+            rows = next(self._rows, None)
+            if not rows:
+                raise self._error("empty_file", "the first sheet is empty; send the file again")
+            (line, names), *self._first = rows
+            self._match(names, line)
+        except BaseException:
+            self.close()
+            raise
 
-    def _content(self) -> bytes:
-        """The file, once it is known that it may be opened."""
+    def _check_kind(self) -> None:
         size = self.path.stat().st_size
         if not size:
             raise self._error("empty_file", "the file is empty (0 bytes); send it again")
@@ -719,52 +775,37 @@ class _Sheet(Source):
             what = f"a workbook of {size // 1_000_000} MB is not read; export the sheet as .csv"
             raise self._error("too_large_workbook", what)
         with self.path.open("rb") as file:
-            content = file.read(workbooks.MAX_PACKED)
-        if content[:4] in FOREIGN:
+            head = file.read(4)
+        if head in FOREIGN:
             remedy = "save it as .xlsx, or if it is text rename it to .csv"
-            raise self._error("not_xlsx", f"is {FOREIGN[content[:4]]}; {remedy}")
+            raise self._error("not_xlsx", f"is {FOREIGN[head]}; {remedy}")
+
+    def _batches(self) -> Iterator[list[workbooks.Row]]:
         try:
-            workbooks.check(content, MAX_WORKBOOK, MAX_RATIO)
+            yield from self._reader.batches()
         except workbooks.UnsafeError as error:
             raise self._error(error.reason, str(error)) from None
-        return content
 
-    def _read(self, content: bytes) -> Iterator[list[str]]:
-        from python_calamine import CalamineError, CalamineWorkbook  # 20 ms, and most files are text
-
-        try:
-            sheet = CalamineWorkbook.from_filelike(io.BytesIO(content)).get_sheet_by_index(0)
-            return ([_cell_text(cell) for cell in row] for row in sheet.iter_rows())
-        except BaseException as error:
-            # a panic of the library is no Exception
-            if not isinstance(error, CalamineError | IndexError) and type(error).__name__ != "PanicException":
-                raise
-            what = f"the workbook cannot be read ({type(error).__name__}); save it again as .xlsx, or export .csv"
-            raise self._error("not_xlsx", what) from None
+    def close(self) -> None:
+        self._reader.close()
 
     def _tables(self) -> Iterator[pa.Table]:
-        rows: list[tuple[Any, ...]] = []
-        for line, cells in self._rows:
-            if any("\0" in cell for cell in cells):
-                raise self._error("nul_byte", "a cell holds a NUL character; remove it", line)
+        for rows in chain([self._first], self._rows):
+            for line, cells in rows:
+                if any("\0" in cell for cell in cells):
+                    raise self._error("nul_byte", "a cell holds a NUL character; remove it", line)
             if self._defused:
-                cells = [formulas.restored(cell) for cell in cells]
-            if any(cells):
-                rows.append((line, *cells))
-            if len(rows) == self._batch:
-                yield self._rows_table(rows)
-                rows = []
-        if rows:
-            yield self._rows_table(rows)
+                rows = [(line, [formulas.restored(cell) for cell in cells]) for line, cells in rows]
+            if rows:
+                yield self._rows_table([(line, *cells) for line, cells in rows])
 
     def _rows_table(self, rows: list[tuple[Any, ...]]) -> pa.Table:
         lines, *cells = zip(*rows, strict=True)
         columns = [cells[self.fields.index(name)] for name in self.dataset.column_names]
-        outside = [(name, cells[i]) for i, name in enumerate(self.header) if self.fields[i] is None]
-        extra = [
-            json.dumps({name: values[row] for name, values in outside}, ensure_ascii=False) for row in range(len(lines))
-        ]
-        return _table(self.dataset, lines, columns, extra if outside else None, None)
+        outside = [(self._keys[name], cells[i]) for i, name in enumerate(self.header) if name in self._keys]
+        filled = ({key: values[row] for key, values in outside if values[row]} for row in range(len(lines)))
+        extra = [json.dumps(cells, ensure_ascii=False) if cells else None for cells in filled] if outside else None
+        return _table(self.dataset, lines, columns, extra, None)
 
 
 class _Hashing(io.RawIOBase):
@@ -822,6 +863,11 @@ def _suffix(path: Path) -> str:
 
 def _shown(name: str) -> str:
     return repr(name if len(name) <= 60 else name[:60] + "...")
+
+
+def _key(place: int, name: str) -> str:
+    """Of a column in `_extra`: its place in the header; our own columns keep their names, by which SQL finds them."""
+    return name if name in OWN else str(place)
 
 
 def _short(name: str) -> str:
@@ -916,27 +962,36 @@ def _table(dataset: Dataset, lines: Any, columns: Sequence[Any], extra: Any, rec
     return pa.Table.from_arrays([pa.array(lines, pa.int64()), *texts], names)
 
 
-def _flat(pairs: Iterable[tuple[str, Any]], parent: str = "", depth: int = 1) -> Iterator[tuple[str, Any]]:
+def _flat(
+    pairs: Iterable[tuple[str, Any]], hidden: Callable[[str], bool], parent: str = "", depth: int = 1
+) -> Iterator[tuple[str, Any]]:
+    """The leaves of nested objects, each under the keys that lead to it; none of what is never stored."""
     if depth > MAX_DEPTH:
         raise RecursionError
     for key, value in pairs:
+        name = parent + key
+        if hidden(key) or (parent and hidden(name)):
+            continue
+        name = _short(name)
         if isinstance(value, _Pairs) and value:
-            yield from _flat(value, f"{parent}{key}_", depth + 1)
+            yield from _flat(value, hidden, f"{name}_", depth + 1)
         else:
-            yield parent + key, value
+            yield name, value
 
 
-def _compact(value: Any, depth: int = 1) -> str:
-    """JSON without blanks; a number is its source text."""
+def _compact(value: Any, hidden: Callable[[str], bool], depth: int = 1) -> str:
+    """JSON without blanks; a number is its source text, and what is never stored null."""
     if depth > MAX_DEPTH:
         raise RecursionError
     if isinstance(value, _Pairs):
-        return "{" + ",".join(f"{_compact(key)}:{_compact(item, depth + 1)}" for key, item in value) + "}"
+        pairs = ((key, None if hidden(key) else item) for key, item in value)
+        return "{" + ",".join(f"{_quoted(key)}:{_compact(item, hidden, depth + 1)}" for key, item in pairs) + "}"
     if isinstance(value, list):
-        return "[" + ",".join(_compact(item, depth + 1) for item in value) + "]"
-    return value if isinstance(value, _Number) else json.dumps(value, ensure_ascii=False)
+        return "[" + ",".join(_compact(item, hidden, depth + 1) for item in value) + "]"
+    return value if isinstance(value, _Number) else _quoted(value)
 
 
+_quoted = json.JSONEncoder(ensure_ascii=False).encode
 _BLANKS = re.compile("[ \t\r\n]*+")
 _NESTING = re.compile(r'"(?:[^"\\]++|\\.|\\\Z)*+(?:"|\Z)|[\[\]{}]', re.S)
 
@@ -954,13 +1009,3 @@ def _end_of_nesting(text: str, start: int) -> int:
 def _storable(text: str | None) -> bool:
     """No NUL and no lone surrogate, which JSON can write as \\u escapes and PostgreSQL cannot hold."""
     return text is None or ("\0" not in text and text.isascii()) or not re.search("[\0\ud800-\udfff]", text)
-
-
-def _cell_text(cell: Any) -> str:
-    if isinstance(cell, bool):
-        return str(cell).lower()
-    if isinstance(cell, float) and cell.is_integer():
-        return str(int(cell))
-    if isinstance(cell, dt.datetime):
-        return cell.date().isoformat() if cell.time() == dt.time() else cell.isoformat(sep=" ")
-    return cell.isoformat() if isinstance(cell, dt.date | dt.time) else str(cell)

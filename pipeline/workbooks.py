@@ -1,29 +1,40 @@
-"""Whether an Excel workbook may be opened: what it unpacks to, and how far its cells reach.
+"""Excel workbooks: the first sheet as rows of text, read in a process of its own that has little memory and time.
 
-The library that reads workbooks trusts them. It unpacks what is there and not what the archive says is there, it makes
-room for the whole rectangle that the cells span (one cell in XFD1048576 asks for 400 GB and ends the process), and rows
-behind a damaged tag are gone without a word (2026-11-26). So a workbook is looked through before it gets it.
+The library that reads workbooks trusts them: it makes room for the whole rectangle that the cells span (one cell in
+XFD1048576 asks for 400 GB), copies a shared text into each cell that uses it, and leaves out rows behind a damaged tag
+without a word. What it asks too much for ends a process that this module starts as a script, with an empty
+environment; and it reads an archive that was packed again from files that were looked through before, because what
+one reader of archives sees in a file another one does not.
 """
 
 from __future__ import annotations
 
+import contextlib
+import datetime as dt
 import io
-import re
+import json
+import sys
 import zipfile
 import zlib
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO, Any, cast
 from xml.parsers import expat
 
 MAX_PACKED = 250_000_000  # bytes of the file
 MAX_DIRECTORY = 1_000_000  # bytes of the archive's list of files: about 10,000 of them, and a workbook has ten
-MAX_CELLS = 16_000_000  # with room for each: every row that Excel has, 15 columns wide
+MAX_STORED = 64_000_000  # bytes that are packed again without compression, which is faster and takes more memory
+MEMORY, MEMORY_PER_BYTE, MAX_MEMORY = 500_000_000, 50, 4_000_000_000  # of the process
+SECONDS, BYTES_PER_SECOND = 60, 100_000  # of work
 PIECE = 1 << 20
 END, END_64 = b"PK\x05\x06", b"PK\x06\x07"
+NO_READER = 3  # exit code: the library is not there
+
+Row = tuple[int, list[str]]
 
 
 class UnsafeError(ValueError):
-    """A workbook that is not opened: `reason` as a short code, the text says what it is and what to do."""
+    """A workbook that is not read: `reason` as a short code, the text says what it is and what to do."""
 
     def __init__(self, reason: str, what: str) -> None:
         super().__init__(what)
@@ -41,20 +52,177 @@ def is_workbook(path: Path) -> bool:
         return False
 
 
-def check(content: bytes, most: int, ratio: int) -> None:
-    """Raise UnsafeError unless the workbook is whole, unpacks to at most `most` bytes and holds its cells closely.
+# --- here -----------------------------------------------------------------------------------------------------------
 
-    ratio: so many times its packed size it may unpack to, once that is a tenth of `most`
+
+class Reader:
+    """The rows of a workbook's first sheet, as another process reads them.
+
+    update     is shown every byte of the file
+    most       bytes that it may unpack to;  ratio: times its packed size, once that is a tenth of `most`
+    block      characters of a batch of rows
     """
-    most = min(most, max(most // 10, ratio * len(content)))
+
+    def __init__(self, path: Path, update: Callable[[bytes], object], *, most: int, ratio: int, block: int) -> None:
+        import subprocess  # most files are text
+
+        size = path.stat().st_size
+        self.memory = min(MEMORY + MEMORY_PER_BYTE * size, MAX_MEMORY)
+        self.seconds = SECONDS + size // BYTES_PER_SECOND
+        limits = (self.memory, self.seconds, min(most, max(most // 10, ratio * size)), block)
+        with path.open("rb") as file:
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", __file__, *map(str, limits)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env={},  # no key, no password
+                cwd="/",
+                start_new_session=True,  # Ctrl-C is for who reads the file; else a file would be refused for it
+            )
+            try:
+                self._send(file, update)
+            except BaseException:
+                self.close()
+                raise
+
+    def _send(self, file: IO[bytes], update: Callable[[bytes], object]) -> None:
+        with contextlib.suppress(BrokenPipeError), cast(IO[bytes], self._process.stdin) as to:
+            for piece in iter(lambda: file.read(PIECE), b""):
+                update(piece)
+                to.write(piece)
+        for piece in iter(lambda: file.read(PIECE), b""):  # the process ended, and `batches` says why
+            update(piece)
+
+    def batches(self) -> Iterator[list[Row]]:
+        """Rows that hold something, with their numbers; UnsafeError when they cannot be had."""
+        for message in self._process.stdout or ():
+            said = json.loads(message)
+            if isinstance(said, dict):
+                self.close()
+                if said:
+                    raise UnsafeError(said["reason"], said["what"])
+                return
+            yield said
+        raise self._ended(self._process.wait())
+
+    def _ended(self, code: int) -> Exception:
+        import errno
+        import signal
+
+        if code in (NO_READER, -signal.SIGTERM, -signal.SIGHUP, -signal.SIGINT):  # this says nothing of the file
+            return OSError(errno.EINTR, "the reader of workbooks was stopped, or is not installed")
+        if code in (-signal.SIGXCPU, -signal.SIGALRM):
+            what = f"the workbook takes more than {self.seconds} seconds to read; export the sheet as .csv"
+            return UnsafeError("too_large_workbook", what)
+        what = f"to read the workbook takes more than {self.memory // 1_000_000} MB of memory"
+        remedy = "its cells lie too far apart, or hold too much; delete what is far off, or export the sheet as .csv"
+        return UnsafeError("too_large_workbook", f"{what}: {remedy}")
+
+    def close(self) -> None:
+        """End the process; harmless when it has ended."""
+        self._process.kill()
+        self._process.stdout.close()  # type: ignore[union-attr]
+        self._process.wait()
+
+
+# --- in the other process -------------------------------------------------------------------------------------------
+
+
+def main(memory: int, seconds: int, most: int, block: int) -> int:
+    """A workbook on standard input -> a JSON array of rows a line, and an object at the end: why it is refused, if."""
+    try:
+        import python_calamine  # noqa: F401 (before there is too little memory for it)
+    except ImportError:
+        return NO_READER
+    _limit_process(memory, seconds)
+    end = {}
+    try:
+        for rows in _batches(packed_again(sys.stdin.buffer.read(), most), block):
+            _write(rows)
+    except UnsafeError as error:
+        end = {"reason": error.reason, "what": str(error)}
+    except MemoryError:
+        return 1
+    except BaseException as error:  # a panic of the library is no Exception
+        what = f"the workbook cannot be read ({type(error).__name__}); save it again as .xlsx, or export .csv"
+        end = {"reason": "not_xlsx", "what": what}
+    _write(end)
+    return 0
+
+
+def _limit_process(memory: int, seconds: int) -> None:
+    import resource
+    import signal
+
+    limits = {
+        resource.RLIMIT_AS: (memory, memory),
+        resource.RLIMIT_CPU: (seconds, seconds + 5),
+        resource.RLIMIT_CORE: (0, 0),
+        resource.RLIMIT_FSIZE: (0, 0),
+    }
+    for kind, wanted in limits.items():
+        had = resource.getrlimit(kind)[1]
+        soft, hard = (value if had == resource.RLIM_INFINITY else min(value, had) for value in wanted)
+        resource.setrlimit(kind, (soft, hard))
+    signal.alarm(10 * seconds)  # it may wait for a disk, or a machine that does other things; not for ever
+
+
+def _write(message: object) -> None:
+    import signal
+
+    signal.alarm(0)  # whoever takes the rows may take their time
+    sys.stdout.buffer.write(json.dumps(message, ensure_ascii=False).encode() + b"\n")
+    sys.stdout.buffer.flush()
+
+
+def _batches(content: bytes, block: int) -> Iterator[list[Row]]:
+    from python_calamine import CalamineWorkbook
+
+    rows: list[Row] = []
+    size = 0
+    # calamine leaves out empty columns before the first used one, but counts empty rows
+    sheet = CalamineWorkbook.from_filelike(io.BytesIO(content)).get_sheet_by_index(0)
+    for line, row in enumerate(sheet.iter_rows(), 1):
+        cells = [_cell_text(cell) for cell in row]
+        if any(cells):
+            rows.append((line, cells))
+            size += sum(map(len, cells)) + 10 * len(cells)
+        if size >= block:
+            yield rows
+            rows, size = [], 0
+    if rows:
+        yield rows
+
+
+def _cell_text(cell: Any) -> str:
+    if isinstance(cell, bool):
+        return str(cell).lower()
+    if isinstance(cell, float) and cell.is_integer():
+        return str(int(cell))
+    if isinstance(cell, dt.datetime):
+        return cell.date().isoformat() if cell.time() == dt.time() else cell.isoformat(sep=" ")
+    return cell.isoformat() if isinstance(cell, dt.date | dt.time) else str(cell)
+
+
+# --- the archive ----------------------------------------------------------------------------------------------------
+
+
+def packed_again(content: bytes, most: int) -> bytes:
+    """An archive of the XML files of a workbook, each of which is whole; UnsafeError unless they are, or if they are
+    more than `most` bytes."""
     try:
         with zipfile.ZipFile(io.BytesIO(_with_short_directory(content))) as archive:
             entries = archive.infolist()
             _limit(sum(entry.file_size for entry in entries), most)
-            _check_kind({entry.filename for entry in entries})
-            unpacked = 0
-            for entry in entries:
-                unpacked += _check_file(archive, entry, most - unpacked)
+            _check_names([entry.filename for entry in entries])
+            packed, left = io.BytesIO(), most
+            large = sum(entry.file_size for entry in entries) > MAX_STORED
+            packing = zipfile.ZIP_DEFLATED if large else zipfile.ZIP_STORED
+            with zipfile.ZipFile(packed, "w", packing, compresslevel=1) as new:
+                for entry in entries:
+                    left -= _copy(archive, entry, new, left)
+            return packed.getvalue()
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError):
         # NotImplementedError: a version or packing nobody knows; RuntimeError: a password
         raise UnsafeError("not_xlsx", "is not an Excel workbook, or damaged; save it as .xlsx, or if it is text "
@@ -75,23 +243,31 @@ def _limit(size: int, most: int) -> None:
         raise UnsafeError("too_large_workbook", what)
 
 
-def _check_kind(names: set[str]) -> None:
-    """A workbook of another program is not read, not even as a part of this one."""
-    names = {name.lower() for name in names}
+def _check_names(given: list[str]) -> None:
+    """A workbook of another program is not read, not even as a part of this one; nor two files of one name."""
+    names = {name.lower() for name in given}
     if "xl/workbook.xml" not in names or not names.isdisjoint({"xl/workbook.bin", "content.xml"}):
         raise UnsafeError("not_xlsx", "is an archive, but no .xlsx workbook; save it again as .xlsx, or export .csv")
+    if len(names) < len(given):
+        raise UnsafeError("not_xlsx", "two files of the workbook have one name; save it again as .xlsx, or export .csv")
 
 
-def _check_file(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, most: int) -> int:
-    """Unpack one file of the workbook without keeping it; return its size. XML must be whole."""
+def _copy(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, new: zipfile.ZipFile, most: int) -> int:
+    """Copy a file of the workbook if it is XML, which must be whole; return the size of any."""
     said = entry.file_size
     entry.file_size = most + 1  # else what is packed behind `said` bytes would not be seen
+    pieces = _pieces(archive, entry, said, most)
     if not entry.filename.lower().endswith((".xml", ".rels")):
-        return sum(map(len, _pieces(archive, entry, said, most)))
-    try:
-        return _read_xml(_Skimmer(), _pieces(archive, entry, said, most))
-    except _OddCellError:
-        return _read_xml(_Reader(), _pieces(archive, entry, said, most))
+        return sum(map(len, pieces))
+    xml, size = _Xml(), 0
+    with new.open(zipfile.ZipInfo(entry.filename), "w") as copy:
+        for piece in pieces:
+            size += len(piece)
+            xml.feed(piece)
+            copy.write(piece)
+    if size:
+        xml.feed(b"", last=True)
+    return size
 
 
 def _pieces(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, said: int, most: int) -> Iterator[bytes]:
@@ -105,24 +281,12 @@ def _pieces(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, said: int, most: i
             yield piece
 
 
-def _read_xml(reader: _Xml, pieces: Iterator[bytes]) -> int:
-    size = 0
-    for piece in pieces:
-        size += len(piece)
-        reader.feed(piece)
-    if size:
-        reader.feed(b"", last=True)
-    return size
-
-
 class _Xml:
-    """XML of a workbook: well-formed, without entities of its own, its filled cells close together."""
+    """XML of a workbook: well-formed, or rows behind the fault would be lost, and without entities of its own."""
 
     def __init__(self) -> None:
         self.parser = expat.ParserCreate()
         self.parser.StartDoctypeDeclHandler = self.doctype
-        self.cells = 0
-        self.rows, self.columns = (1 << 62, 0), (1 << 62, 0)
 
     def feed(self, piece: bytes, *, last: bool = False) -> None:
         try:
@@ -134,87 +298,6 @@ class _Xml:
     def doctype(self, *_: object) -> None:
         raise UnsafeError("not_xlsx", "the workbook declares a document type, which Excel never does; export .csv")
 
-    def refer(self, part: str) -> None:
-        """A sheet is said to be this file of the archive."""
-        if not part.lower().endswith(".xml"):  # then it was not looked through
-            raise UnsafeError("not_xlsx", "a sheet of the workbook is no .xml; save it again as .xlsx, or export .csv")
 
-    def fill(self, cells: int, rows: Collection[int], columns: Collection[int]) -> None:
-        """So many more filled cells, in these rows and columns."""
-        self.cells += cells
-        self.rows = min(self.rows[0], min(rows)), max(self.rows[1], max(rows))
-        self.columns = min(self.columns[0], min(columns)), max(self.columns[1], max(columns))
-        room = (self.rows[1] - self.rows[0] + 1) * (self.columns[1] - self.columns[0] + 1)
-        if max(self.cells, room) > MAX_CELLS:
-            what = "its cells lie too far apart, or are too many; delete what is far off, or export the sheet as .csv"
-            raise UnsafeError("too_large_workbook", what)
-
-
-class _OddCellError(Exception):
-    """A cell, or a reference to a sheet, that is not written as programs write it."""
-
-
-class _Skimmer(_Xml):
-    """Sees cells by their text, a million in two seconds; raises _OddCellError when there may be others."""
-
-    cell = re.compile(rb'<c r="([A-Z]{1,3})([0-9]{1,7})"(?: [A-Za-z:]+="[^"<>]*+")*+ ?(/?)>')
-    started = re.compile(rb"<c[\s/>]")
-    prefixed = re.compile(rb":c[\s/>]")
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.rest = b""
-
-    def feed(self, piece: bytes, *, last: bool = False) -> None:
-        super().feed(piece, last=last)
-        text = self.rest + piece
-        cut = len(text) if last else max(text.rfind(b"<"), 0)
-        text, self.rest = text[:cut], text[cut:]
-        found = self.cell.findall(text)
-        odd = b"\0" in text or b"Relationship" in text or self.prefixed.search(text) or text[:1] not in (b"<", b"")
-        if odd or len(found) != len(self.started.findall(text)) or len(self.rest) > PIECE:
-            raise _OddCellError
-        filled = [cell for cell in found if not cell[2]]
-        if filled:
-            columns, rows = {cell[0] for cell in filled}, {cell[1] for cell in filled}
-            self.fill(len(filled), [int(row) for row in rows], [_number(column.decode()) for column in columns])
-
-
-class _Reader(_Xml):
-    """Sees cells as a parser does, wherever they are and however they are written; five times slower."""
-
-    place = re.compile("([A-Za-z]{1,9})([0-9]{1,18})")
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.parser.StartElementHandler = self.start
-        self.row, self.column = 0, 0
-
-    def start(self, name: str, attributes: dict[str, str]) -> None:
-        name = name.rpartition(":")[2]
-        if name == "v" or name == "is":
-            self.fill(1, (self.row,), (self.column,))
-        elif name == "c":
-            self.at(attributes.get("r"))
-        elif name == "row":
-            given = attributes.get("r", "")
-            self.row, self.column = int(given) if given.isdecimal() and len(given) < 19 else self.row + 1, 0
-        elif name == "Relationship" and attributes.get("Type", "").endswith("sheet"):
-            self.refer(attributes.get("Target", ""))
-
-    def at(self, place: str | None) -> None:
-        """The cell that begins: where it says, else beside the last one."""
-        if place is None:
-            self.column += 1
-        elif found := self.place.fullmatch(place):
-            self.row, self.column = int(found[2]), _number(found[1])
-        else:
-            raise UnsafeError("not_xlsx", "a cell of the workbook is nowhere; save it again as .xlsx, or export .csv")
-
-
-def _number(letters: str) -> int:
-    """A -> 1, Z -> 26, AA -> 27."""
-    number = 0
-    for letter in letters.upper():
-        number = number * 26 + ord(letter) - 64
-    return number
+if __name__ == "__main__":
+    sys.exit(main(*map(int, sys.argv[1:])))

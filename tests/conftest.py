@@ -147,6 +147,18 @@ class House:
         finally:
             connection.close()
 
+    def extras(self, dataset: str, where: str = "true") -> list[dict[str, str]]:
+        """Per row its filled cells outside the contract, by the name of their column."""
+        query = f"""
+            select _extra, format -> 'header' from raw.{dataset} join etl.drops on drop_id = _drop_id
+            where {where} order by _drop_id, _line
+        """
+        rows = self.query(query)
+        return [
+            {header[int(key) - 1] if key.isdecimal() else key: cell for key, cell in (cells or {}).items()}
+            for cells, header in rows
+        ]
+
     def one(self, statement: str, *values: Any) -> Any:
         return self.query(statement, *values)[0][0]
 

@@ -337,7 +337,7 @@ def test_columns_in_another_order_and_extra_ones_lose_nothing(house, capsys):
     house.drop("support_tickets.csv", f"{head},Mood,,Mood\n{row},sad,7,glad\n")
     assert house.run() == 0
     assert tickets(house) == [("TKT001", "Help")]
-    assert house.one("select _extra from raw.support_tickets") == {"Mood": "sad", "column 11": "7", "Mood (2)": "glad"}
+    assert house.extras("support_tickets") == [{"Mood": "sad", "column 11": "7", "Mood (2)": "glad"}]
     assert "outside the contract: Mood, column 11, Mood (2)" in capsys.readouterr().out
 
 
@@ -499,7 +499,7 @@ def test_what_looks_like_sql_or_a_template_is_text(house):
     house.drop("support_tickets.csv", "\n".join(lines) + "\n")
     assert house.run() == 0
     assert [row[1] for row in tickets(house)] == odd
-    assert house.one("select _extra from raw.support_tickets limit 1") == {name: name for name in odd}
+    assert house.extras("support_tickets")[0] == {name: name for name in odd}
     assert house.one("select count(*) from analytics.review_queue where kind = 'unmapped_code'") > 5
     assert_balanced(house)
 

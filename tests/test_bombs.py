@@ -5,20 +5,27 @@ The files are small where they unpack to much, and sparse where they are large; 
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import os
+import random
 import re
+import signal
 import zipfile
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 
 import openpyxl
 import pytest
 from conftest import csv_text
 from limited import read_limited
 
-from pipeline.workbooks import MAX_CELLS
+from pipeline import workbooks
+from pipeline.contracts import DATASETS
+from pipeline.ingest import reading
+from pipeline.sources import SourceError, open_source
 
 HEADER = csv_text("support_tickets").encode()
 ROW = csv_text("support_tickets", {}).splitlines()[1].encode() + b"\n"
@@ -119,6 +126,32 @@ def names(extra: list[bytes], rows: int) -> bytes:
     return HEADER[:-1] + columns + b"\n" + (b"," * (8 + len(extra)) + b"\n") * rows
 
 
+def with_texts(text: bytes, rows: int) -> bytes:
+    """A workbook in which one text, kept once, stands in so many rows."""
+
+    cell = b'<row><c t="s"><v>0</v></c></row>'
+
+    def change(parts: Parts) -> None:
+        name_space = b"http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+        parts["xl/sharedStrings.xml"] = b'<sst xmlns="%s"><si><t>%s</t></si></sst>' % (name_space, text)
+        parts[SHEET] = parts[SHEET].replace(b"</sheetData>", cell * rows + b"</sheetData>")
+
+    return workbook(change)
+
+
+def nested(leaves: int, key: int, objects: int) -> bytes:
+    """JSON objects with one long key over many leaves."""
+    inner = ",".join(f'"{n}":1' for n in range(leaves))
+    return ("[" + ",".join(f'{{"{"k" * key}":{{{inner}}}}}' for _ in range(objects)) + "]").encode()
+
+
+def wide(cell: bytes, columns: int, rows: int) -> bytes:
+    """A gzip file of rows with that in each of many columns outside the contract."""
+    names = b"".join(b",column_%d" % n for n in range(columns))
+    row = b"," * (HEADER.count(b",") + 1) + cell + (b"," + cell) * (columns - 1) + b"\n"
+    return gzip.compress(HEADER[:-1] + names + b"\n" + row * rows, 9, mtime=0)
+
+
 MB = 1_000_000
 Bomb = tuple[str, Callable[[], bytes], str, int]  # ending, content, reason it is refused for ("": it is read), rows
 
@@ -129,7 +162,13 @@ BOMBS: dict[str, Bomb] = {
     "gzip of blanks in JSON": ("json.gz", lambda: gzip.compress(b" " * 150 * MB, 1), "too_large_archive", 0),
     "a cell in the last row and column": ("xlsx", lambda: with_a_cell("XFD1048576"), "too_large_workbook", 0),
     "a cell in no column of Excel": ("xlsx", lambda: with_a_cell("ZZZZZZZ9"), "too_large_workbook", 0),
-    "a cell in no row of Excel": ("xlsx", lambda: with_a_cell("A" + "9" * 20), "not_xlsx", 0),
+    "a cell in no row of Excel": ("xlsx", lambda: with_a_cell("A" + "9" * 20), "too_large_workbook", 0),
+    "a text in 18,000 cells": ("xlsx", lambda: with_texts(b"x" * 32_000, 18_000), "too_large_workbook", 0),
+    "a long text in 4,000 cells": ("xlsx", lambda: with_texts(b"x" * 32_000, 4_000), "too_large_rows", 3_001),
+    "one long key over nested leaves": ("json", lambda: nested(1_900, 7 * MB, 1), "missing_columns", 1),
+    "another long key in each object": ("json", lambda: nested(1_900, 50_000, 100), "missing_columns", 100),
+    "a gzip file of empty cells": ("csv.gz", lambda: wide(b"", 1_900, 40_000), "", 40_000),
+    "a gzip file of filled cells": ("csv.gz", lambda: wide(b"x", 1_900, 20_000), "too_large_rows", 4_194),
     "a sheet of zeros": ("xlsx", lambda: with_parts({SHEET: bytes(150 * MB)}), "too_large_workbook", 0),
     "a sheet larger than it says": ("xlsx", lambda: lying(workbook(), 2_000), "not_xlsx", 0),
     "a sheet of entities in entities": ("xlsx", lambda: workbook(entities), "not_xlsx", 0),
@@ -183,11 +222,6 @@ def test_a_file_of_nothing_but_its_size_is_refused(tmp_path, ending, start, reas
     assert read_limited("support_tickets", path, memory=200, seconds=40).reason == reason
 
 
-def test_a_workbook_as_large_as_excel_makes_them_is_no_bomb():
-    """Rows in columns A to O down to the last one."""
-    assert MAX_CELLS >= 1_048_576 * 15
-
-
 # --- what makes it harmless must not make sound workbooks unreadable --------------------------------------------------
 
 SOUND: dict[str, Callable[[Parts], object]] = {
@@ -225,3 +259,177 @@ def test_a_workbook_that_is_damaged_inside_is_refused_not_read_in_part(tmp_path,
     path = tmp_path / "support_tickets.xlsx"
     path.write_bytes(workbook(BROKEN[name]))
     assert read_limited("support_tickets", path, memory=MEMORY, seconds=SECONDS).reason == "not_xlsx"
+
+
+# --- what one reader of archives sees in a file, and another one does not --------------------------------------------
+
+
+def of_ticket(name: bytes) -> bytes:
+    """A workbook of one ticket of that id."""
+    return workbook(lambda parts: parts.update({SHEET: parts[SHEET].replace(b">TKT001<", b">%s<" % name)}))
+
+
+def damaged_ticket() -> bytes:
+    """A workbook whose first row hides the second one, if nobody looks."""
+    return workbook(lambda parts: parts.update({SHEET: parts[SHEET].replace(b"</row>", b"</row></sheetData>", 1)}))
+
+
+def in_the_comment(outer: bytes, inner: bytes) -> bytes:
+    """An archive with another one in the comment at its end."""
+    return outer[:-2] + len(inner).to_bytes(2, "little") + inner
+
+
+def named_twice() -> bytes:
+    """An archive whose damaged file has a second name, in a field that only some readers read."""
+    name, content = SHEET.encode(), content_of(damaged_ticket(), SHEET)
+    given = b"sheet.dat"
+    field = b"\x01" + zlib.crc32(given).to_bytes(4, "little") + name
+    entry = zipfile.ZipInfo(given.decode())
+    entry.extra = b"\x75\x70" + len(field).to_bytes(2, "little") + field
+    sound, file = workbook(), io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for part in names_of(sound):
+            archive.writestr(part, content_of(sound, part))
+        archive.writestr(entry, content)
+    return file.getvalue()
+
+
+def of_two_sheets() -> bytes:
+    """An archive with two files of one name."""
+    file = io.BytesIO(workbook())
+    with zipfile.ZipFile(file, "a") as archive, pytest.warns(UserWarning, match="Duplicate name"):
+        archive.writestr(SHEET, content_of(damaged_ticket(), SHEET))
+    return file.getvalue()
+
+
+TWO_FACED: dict[str, Callable[[], bytes]] = {
+    "a sound one behind a damaged one": lambda: damaged_ticket() + of_ticket(b"TKT002"),
+    "a damaged one behind a sound one": lambda: of_ticket(b"TKT002") + damaged_ticket(),
+    "a damaged one in the comment": lambda: in_the_comment(of_ticket(b"TKT002"), damaged_ticket()),
+    "a sound one in the comment": lambda: in_the_comment(damaged_ticket(), of_ticket(b"TKT002")),
+    "one more byte": lambda: of_ticket(b"TKT002") + b"\0",
+    "a sheet with a second name": named_twice,
+    "two sheets of one name": of_two_sheets,
+}
+
+
+@pytest.mark.parametrize("name", TWO_FACED)
+def test_of_two_archives_in_a_file_the_one_that_was_looked_through_is_read(tmp_path, name):
+    """Or the file is refused; its second row is never lost."""
+    path = tmp_path / "support_tickets.xlsx"
+    path.write_bytes(TWO_FACED[name]())
+    outcome = read_limited("support_tickets", path, memory=MEMORY, seconds=SECONDS)
+    assert (outcome.reason, outcome.rows) in [("", 1), ("not_xlsx", 0)]
+
+
+# --- the process that reads a workbook --------------------------------------------------------------------------------
+
+
+def environment_of(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/environ").read_bytes()
+
+
+def test_the_process_that_reads_a_workbook_knows_no_secret_and_ends_with_its_source(tmp_path, monkeypatch):
+    monkeypatch.setenv("GROQ_API_KEY", "gsk_planted")
+    path = tmp_path / "support_tickets.xlsx"
+    path.write_bytes(with_texts(b"x" * 1_000, 5_000))
+    with open_source(path, DATASETS["support_tickets"], block_bytes=1_000) as source:
+        (pid,) = children()
+        assert b"gsk_planted" not in environment_of(pid)
+        assert len(next(source.batches())) < 5
+    assert children() == []
+
+
+def children() -> list[int]:
+    """Of this process, those that read a workbook; a server of other tests may be one too."""
+    pids = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    return [int(pid) for pid in pids if b"workbooks.py" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
+KILLED = {
+    signal.SIGKILL: "too_large_workbook",
+    signal.SIGXCPU: "too_large_workbook",
+    signal.SIGABRT: "too_large_workbook",
+    signal.SIGTERM: "unreadable",
+}
+
+
+@pytest.mark.parametrize("number", KILLED)
+def test_a_workbook_whose_reader_was_killed_is_refused_but_not_when_the_machine_goes_down(tmp_path, number):
+    path = tmp_path / "support_tickets.xlsx"
+    path.write_bytes(with_texts(b"x" * 1_000, 5_000))
+
+    def read() -> None:
+        with open_source(path, DATASETS["support_tickets"], block_bytes=1_000) as source:
+            os.kill(children()[0], number)
+            assert sum(map(len, source.batches())) < 5_000
+
+    with pytest.raises(SourceError) as caught, reading(path.name):
+        read()
+    assert caught.value.reason == KILLED[number] and str(caught.value).startswith("support_tickets.xlsx: ")
+
+
+def test_a_workbook_that_takes_too_long_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(workbooks, "SECONDS", 1)
+    path = tmp_path / "support_tickets.xlsx"
+    path.write_bytes(with_texts(b"", 3_000_000))
+    outcome = read_limited("support_tickets", path, memory=2_000, seconds=SECONDS)
+    assert outcome.reason == "too_large_workbook" and "takes more than" in outcome.message
+
+
+def spoilt(content: bytes, seed: int) -> bytes:
+    """The file with a few bytes of another kind."""
+    chance = random.Random(seed)
+    spoilt = bytearray(content)
+    for _ in range(chance.randrange(1, 6)):
+        place = chance.choice([chance.randrange(len(spoilt)), chance.randrange(len(spoilt) - 900, len(spoilt))])
+        spoilt[place] = chance.randrange(256)
+    return bytes(spoilt)
+
+
+def test_a_spoilt_workbook_is_refused_alone_and_stops_nothing(house):
+    """Each of a few dozen: the run goes on, and says of each in a sentence what to do."""
+    content = workbook()
+    house.rows("support_tickets.csv", "support_tickets")
+    for seed in range(40):
+        file = house.drop(f"{seed:02}/support_tickets.xlsx", "")
+        file.write_bytes(spoilt(content, seed))
+    assert house.run("Ingest") == 0
+    said = dict(house.query("select path, coalesce(reason, '') from etl.drops"))
+    assert len(said) == 41 and said["support_tickets.csv"] == ""
+    refused = [reason for reason in said.values() if reason]
+    assert len(refused) > 20 and all(": " in reason and ";" in reason for reason in refused)
+
+
+@pytest.mark.parametrize("seeds", [range(300), pytest.param(range(300, 6_000), marks=pytest.mark.faults)])
+def test_whatever_a_library_says_of_a_spoilt_archive_is_one_error(seeds):
+    content = workbook()
+    found = set()
+    for seed in seeds:
+        try:
+            with reading("support_tickets.xlsx"), contextlib.suppress(workbooks.UnsafeError):
+                workbooks.packed_again(spoilt(content, seed), 10 * MB)
+                found.add("")
+        except SourceError as error:
+            found.add(error.reason)
+    assert "" in found and found <= {"", "failed"}
+
+
+class Panic(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("kind", [ZeroDivisionError, Panic, MemoryError, UnicodeError])
+def test_an_error_that_nobody_foresaw_refuses_the_file_and_quotes_nothing_of_it(kind):
+    with pytest.raises(SourceError) as caught, reading("students.csv"):
+        raise kind("Asha Rao")
+    assert str(caught.value).startswith(f"students.csv: could not be read: {kind.__name__};")
+    assert caught.value.reason == "failed" and "Asha" not in str(caught.value)
+
+
+def test_trouble_of_the_moment_says_nothing_of_the_file():
+    with pytest.raises(SourceError) as caught, reading("students.csv"):
+        raise OSError(5, "Input/output error")
+    assert caught.value.reason == "unreadable"
+    with pytest.raises(KeyboardInterrupt), reading("students.csv"):
+        raise KeyboardInterrupt

@@ -7,19 +7,27 @@ insights, the ledger but its rejects, the server's log) is read by people and ma
 
 from __future__ import annotations
 
+import csv
+import dataclasses
+import hashlib
+import json
 import logging
 import random
 import socket
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
+import openpyxl
 import psycopg2
 import pytest
-from conftest import ROWS, House
+from conftest import ROWS, House, csv_text, json_text
 from test_bad_input import LUIGI, held, somebody_waits
 from test_durability import running, wait_until
 
 from pipeline.contracts import DATASETS
+from pipeline.never_stored import is_secret
+from pipeline.sources import open_source
 from targets.database import Database, DatabaseError
 
 PASSWORD, KEY = "pl4nted-p4ssword", "gsk_pl4nted0key"
@@ -333,3 +341,138 @@ def test_the_password_in_the_url_of_a_scheduler_is_not_printed(house, password):
     done = house.command("-m", "pipeline", "run", "--scheduler", url)
     assert done.returncode != 0 and "Traceback" not in done.stderr
     assert not [piece for piece in pieces(password) if piece in done.stdout + done.stderr]
+
+
+# --- passwords and tokens in the files themselves ---------------------------------------------------------------------
+
+HIDDEN = "hunter2-pl4nted"
+SECRET_NAMES = [
+    *("password", "Passwd", "PWD", "token", "SECRET", "userPassword", "api_token", "client-secret", "Passwort"),
+    *(
+        "User Password",
+        "password_hash",
+        "passwordHash",
+        "password2",
+        "login.pwd",
+        "APIToken",
+        "apiTokens",
+        "accesstoken",
+    ),
+    *(
+        "TOKEN_ID",
+        "pass word",
+        "passWord",
+        "ｐａｓｓｗｏｒｄ",
+        "secretKey",
+        "reset_token_value",
+        "kennwort",
+        "my passwords",
+    ),
+]
+OTHER_NAMES = [
+    *("tokens_used", "secretary", "secretary_name", "tokenizer", "passed", "passport_no", "pass", "word", "photo ken"),
+    *("user", "", "column 5", "notes", "Secretariat", "pin_code", "key", "compass"),
+]
+
+
+@pytest.mark.parametrize("name", SECRET_NAMES)
+def test_a_name_of_a_password_or_token_is_known(name):
+    assert is_secret(name) and is_secret(f"{name} (2)")
+
+
+def test_no_other_name_is_taken_for_one_and_none_of_a_contract():
+    contracts = [column for dataset in DATASETS.values() for column in dataset.columns]
+    names = [name for column in contracts for name in (column.name, *column.aliases)]
+    assert [name for name in (*OTHER_NAMES, *names) if is_secret(name)] == []
+    assert [name for dataset in DATASETS.values() for name in dataset.never_store] == []
+
+
+def test_a_contract_may_declare_more_of_them(tmp_path):
+    dataset = dataclasses.replace(DATASETS["city_master"], never_store=("Door Code",))
+    for name, text in {
+        "city_master.csv": csv_text("city_master", {})
+        .replace("city_name", "doorCode,city_name")
+        .replace("\n", f"\n{HIDDEN},", 1),
+        "city_master.json": json_text("city_master", {"door_code": HIDDEN}),
+        "city_master.jsonl": json_text("city_master", {"door": {"code": HIDDEN}}, lines=True)
+        + f'{{"DOOR-CODE": "{HIDDEN}\n',
+    }.items():
+        (tmp_path / name).write_text(text)
+        with open_source(tmp_path / name, dataset) as source:
+            rows = [row for table in source.batches() for row in table.to_pylist()]
+        assert HIDDEN not in str(rows) and len(source.never_stored) == 1 and not source.extra
+
+
+def with_secrets() -> dict[str, str]:
+    """Files with a password in each row: sound rows, rejected ones, and records of another shape."""
+    columns = [*ROWS["support_tickets"], "userPassword", "note"]
+    rows = [{**ROWS["support_tickets"], "ticket_id": key} for key in ("TKT001", "TKT002", "")]
+    lines = [",".join([*row.values(), HIDDEN, "kept note"]) for row in rows]
+    ragged = [f"TKT003,{HIDDEN}", f"{lines[0]},one more", f"{HIDDEN},{lines[1]}"]
+    nested: dict[str, Any] = {
+        "password": HIDDEN,
+        "login": {"name": "kept name", "api_token": HIDDEN, "more": {"secret": {"value": HIDDEN}}},
+        "logins": [{"pwd": HIDDEN, "name": "kept too"}, [{"Token": HIDDEN}]],
+    }
+    good = [
+        {**nested, "attendance_id": "A1"},
+        {**nested, "attendance_id": ""},
+        {**nested, "attendance_id": "A3", "x": "\0"},
+    ]
+    broken = [f'{{"password": "{HIDDEN}', f'{{"pass\\u0077ord": "{HIDDEN}", "a": "\\ud800"}}', '{"note": "kept record']
+    return {
+        "support_tickets.csv": "\n".join([",".join(columns), *lines, *ragged]) + "\n",
+        "attendance.jsonl": json_text("attendance", *good, lines=True) + "\n".join(broken) + "\n",
+        "city_master.json": json_text("city_master", {"client-secret": HIDDEN}),
+    }
+
+
+def everything(house: House) -> str:
+    """All rows of all tables, and all files that were written."""
+    query = "select schemaname || '.' || tablename from pg_tables where schemaname !~ '^(pg_|information_schema)'"
+    rows = [str(house.query(f"select t::text from {table} as t")) for (table,) in house.query(query)]
+    files = [path.read_bytes().decode(errors="replace") for path in house.output.rglob("*") if path.is_file()]
+    return "\n".join([*rows, *files])
+
+
+def test_passwords_and_tokens_are_stored_nowhere(house, capsys, caplog):
+    for name, text in with_secrets().items():
+        house.drop(name, text)
+    book = openpyxl.Workbook()
+    book.active.append([*ROWS["students"], "Password"])
+    book.active.append([*ROWS["students"].values(), HIDDEN])
+    book.active.append(["no digits", *list(ROWS["students"].values())[1:], HIDDEN])
+    book.save(house.data / "students.xlsx")
+    assert house.run() == 0
+    said = capsys.readouterr()
+    told = said.out + said.err + caplog.text
+    assert HIDDEN not in everything(house) and HIDDEN not in told
+    for kept in ("kept note", "kept name", "kept too", "kept record"):
+        assert kept in everything(house), kept
+    assert "column 'userPassword' is never stored" in told and "column 'client-secret' is never stored" in told
+    names = dict(house.query("select dataset, format -> 'never_stored' from etl.drops"))
+    assert names["support_tickets"] == ["userPassword"] and names["students"] == ["Password"]
+    assert set(names["attendance"]) == {"password", "api_token", "secret", "pwd", "Token"}
+    assert (
+        house.balance() and house.one("select count(*) from raw.support_tickets where _record = '[never stored]'") == 3
+    )
+    for dataset, path in (("support_tickets", "support_tickets.csv"), ("students", "students.xlsx")):
+        sha = house.one("select sha256 from etl.drops where dataset = %s", dataset)
+        assert sha == hashlib.sha256((house.data / path).read_bytes()).hexdigest()
+    drop = house.one("select drop_id from etl.drops where dataset = 'support_tickets'")
+    assert house.do("account", str(drop)) == 0
+    assert "column 'userPassword' is never stored" in capsys.readouterr().out
+    (rejects,) = (house.output / "rejects").glob("support_tickets.rejects-*.csv")
+    lines = list(csv.reader(rejects.open(newline="")))
+    place = lines[0].index("userPassword")
+    assert [line[place] for line in lines[1:]] == [""] * 4 and lines[1][place + 1] == "kept note"
+
+
+def test_a_column_that_is_never_stored_is_missed_by_no_row_and_no_place(tmp_path):
+    """The other columns outside the contract keep their places in the header."""
+    path = tmp_path / "city_master.csv"
+    path.write_text("token,city_name,b,state_name,state_code,token,common_misspellings,d\nX,Pune,1,M,MH,Y,,2\n")
+    with open_source(path, DATASETS["city_master"]) as source:
+        (row,) = next(source.batches()).to_pylist()
+    assert source.never_stored == ("token", "token (2)") and source.extra == ("b", "d")
+    assert json.loads(row["_extra"]) == {"3": "1", "8": "2"}

@@ -443,7 +443,7 @@ def test_raw_tells_quoted_words_from_nothing_and_keeps_what_the_contract_does_no
         select event_id, student_id, course_id, event_type, completion_percentage, _extra, _record
         from raw.student_progress order by _line
     """) == [
-        ("NA", "", "", "NULL", "100 ", {"Remark": ' said "no" ', "Remark (2)": ""}, None),
+        ("NA", "", "", "NULL", "100 ", {"10": ' said "no" '}, None),
         (*[None] * 6, short),
         (*[None] * 6, long),
     ]

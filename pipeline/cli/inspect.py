@@ -62,6 +62,11 @@ EMPTY_CELLS = text("""
     where drop_id = :drop and n.empty > 0 order by n.empty desc, n.name
 """)
 
+NEVER_STORED = text("""
+    select name from etl.drops cross join lateral jsonb_array_elements_text(format -> 'never_stored') as n (name)
+    where drop_id = :drop
+""")
+
 
 def account(arguments: argparse.Namespace, options: Settings) -> int:
     from pipeline.drops import shown
@@ -97,6 +102,8 @@ def account(arguments: argparse.Namespace, options: Settings) -> int:
         for name, value in drop.items():
             if value is not None:
                 print(f"{name:13} {shown(str(value))}")
+        for name in db.execute(NEVER_STORED, values).scalars():
+            print(f"column {shown(name)!r} is never stored")
         print("\nEmpty cells per column, of the accepted rows")
         print_table([dict(row._mapping) for row in db.execute(EMPTY_CELLS, values)], ("column", "empty", "share"))
         print("\nWhat the rules did")
