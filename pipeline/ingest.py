@@ -14,7 +14,7 @@ from sqlalchemy import Connection, text
 
 from pipeline import contracts, sources
 from pipeline import home as homes
-from pipeline.config import PROJECT, Settings
+from pipeline.config import PROJECT, Settings, settings
 from pipeline.contracts import Dataset
 from pipeline.drops import Arrival, Arrivals, File, arrivals, shown
 from pipeline.step import (
@@ -27,12 +27,14 @@ from pipeline.step import (
     State,
     Step,
     UserError,
+    failure_recorded,
     glance,
+    ledger,
     log,
     look,
 )
 from targets import parts as digests
-from targets.database import copy_in
+from targets.database import copy_in, lock, retrying
 from targets.parts import Parts
 
 READERS = ("sources", "never_stored", "workbooks")  # modules that decide what of a file is read
@@ -66,6 +68,12 @@ class Raw(Step):
         name = self.dataset.name
         judge = judge_digest(self.dataset, state.settings)
         return arrivals(state.scan.of(name), state.drops_of(name), state.known, judge, state.scan.today)
+
+    def run(self) -> None:
+        options = settings()
+        with failure_recorded(self.target, options):
+            retrying(lambda: number_arrivals(options))
+        super().run()
 
     def build(self, build: Build) -> Built:
         db, state = build.db, build.state
@@ -216,7 +224,7 @@ def _record(
         "status": status,
         "reason": reason,
         "judged_by": judge_digest(dataset, options),
-        "drop": arrival.retry,
+        "drop": arrival.retry or _take_number(db, arrival.file),
     }
     landed = "clock_timestamp()" if status == "landed" else "null"
     if arrival.retry:
@@ -227,8 +235,9 @@ def _record(
     else:
         statement = f"""
             insert into etl.drops
-            (dataset, path, sha256, size, drop_date, partial, status, reason, judged_by, landed_at)
-            values (:dataset, :path, :sha256, :size, :drop_date, :partial, :status, :reason, :judged_by, {landed})
+            (drop_id, dataset, path, sha256, size, drop_date, partial, status, reason, judged_by, landed_at)
+            values
+            (:drop, :dataset, :path, :sha256, :size, :drop_date, :partial, :status, :reason, :judged_by, {landed})
             returning drop_id
         """
     return int(db.execute(text(statement), values).scalar_one())
@@ -257,6 +266,69 @@ def _remember(db: Connection, file: File, drop_id: int) -> None:
             "drop": drop_id,
         },
     )
+
+
+# --- drop ids -------------------------------------------------------------------------------------------------------
+
+
+def number_arrivals(options: Settings) -> None:
+    """Give each new file of the scan its drop id, in path order over all datasets and before the first is landed.
+
+    So that a drop is called the same on every install, whichever dataset lands first and wherever a run is killed.
+    """
+    with ledger(options) as db:
+        lock(db, "etl.coming", [])
+        state = look(db, options)
+        new = [arrival.file for step in RAW for arrival in step().arrivals(state).new if arrival.retry is None]
+        new.sort(key=lambda file: file.path)
+        files = {"paths": [file.path for file in new], "digests": [file.sha256 for file in new]}
+        # What is gone or has changed must not keep an early id. A locked row is being landed by another process.
+        db.execute(
+            text("""
+                delete from etl.coming where drop_id in (
+                    select drop_id from etl.coming
+                    where (path, sha256) not in (
+                        select path, sha256
+                        from unnest(cast(:paths as text []), cast(:digests as text [])) as n (path, sha256)
+                    )
+                    for update skip locked
+                )
+            """),
+            files,
+        )
+        _number(db, **files)
+
+
+def _number(db: Connection, *, paths: list[str], digests: list[str]) -> None:
+    """The next free ids to the files that have none; under the lock of etl.coming."""
+    db.execute(
+        text("""
+            insert into etl.coming (path, sha256, drop_id)
+            select n.path, n.sha256, last.drop_id + row_number() over (order by n.place)
+            from unnest(cast(:paths as text []), cast(:digests as text [])) with ordinality as n (path, sha256, place)
+            cross join (
+                select coalesce(max(drop_id), 0) as drop_id
+                from (select drop_id from etl.drops union all select drop_id from etl.coming) as known
+            ) as last
+            where not exists (select from etl.coming as c where (c.path, c.sha256) = (n.path, n.sha256))
+        """),
+        {"paths": paths, "digests": digests},
+    )
+
+
+def _take_number(db: Connection, file: File) -> int:
+    """The id of a drop about to be recorded. It has none yet if another process, with an older scan, took it away."""
+    taken = text("delete from etl.coming where (path, sha256) = (:path, :sha256) returning drop_id")
+    values = {"path": file.path, "sha256": file.sha256}
+    drop_id = db.execute(taken, values).scalar()
+    if drop_id is None:
+        lock(db, "etl.coming", [])
+        _number(db, paths=[file.path], digests=[file.sha256])
+        drop_id = db.execute(taken, values).scalar_one()
+    return int(drop_id)
+
+
+# --- the steps ------------------------------------------------------------------------------------------------------
 
 
 class RawEnrollments(Raw):

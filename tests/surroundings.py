@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import select
 import socket
 import subprocess
@@ -41,14 +40,9 @@ def remount(folder: Path, options: str) -> None:
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
-    """Every artifact but the run's own summary and metrics (they say when), and whatever else lies there. The number of
-    a drop is in the name of its rejects, and depends on which dataset was landed first."""
+    """Every artifact but the run's own summary and metrics (they say when), and whatever else lies there."""
     found = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    return {
-        re.sub("rejects-[0-9]+", "rejects", name): found[name]
-        for name in found
-        if name != "metrics.prom" and "run_summary." not in name
-    }
+    return {name: found[name] for name in found if name != "metrics.prom" and "run_summary." not in name}
 
 
 class Proxy:

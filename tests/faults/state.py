@@ -93,9 +93,7 @@ def _digests(cursor: Any, tables: dict[str, list[str]], row: str) -> dict[str, s
 def outcome(cursor: Any, output: Path) -> dict[str, Any]:
     """What must be identical after a disturbed and an undisturbed run: tables, their shape, the balance, artifacts."""
     cursor.execute(BALANCE)
-    drops = cursor.fetchall()
-    paths = {str(row[0]): row[2] for row in drops}
-    found: dict[str, Any] = {f"drop {path}": row[1:] for path, row in zip(paths.values(), drops, strict=True)}
+    found: dict[str, Any] = {f"drop {drop_id}": row for drop_id, *row in cursor.fetchall()}
     content = {
         table: [column for column in columns if not column.startswith('"_')]
         for table, columns in _columns(cursor, DERIVED).items()
@@ -103,10 +101,7 @@ def outcome(cursor: Any, output: Path) -> dict[str, Any]:
     found |= _digests(cursor, content, "hashtextextended(t::text, 0)")
     cursor.execute(SHAPE, {"schemas": list(DERIVED)})
     found |= {row[0]: "" for row in cursor.fetchall()}
-    for name, digest in files(output).items():
-        # A reject file is called by the number of its drop, which depends on who came first.
-        found["output/" + re.sub(r"(?<=rejects-)\d+", lambda number: paths[number[0]], name)] = digest
-    return found
+    return found | {f"output/{name}": digest for name, digest in files(output).items()}
 
 
 def files(output: Path) -> dict[str, str]:
@@ -143,20 +138,6 @@ def torn_drops(cursor: Any) -> list[Any]:
         cursor.execute(UNBALANCED)
         found += cursor.fetchall()
     return found
-
-
-def last_drop(cursor: Any) -> int:
-    if not _exists(cursor, "etl.drops"):
-        return 0
-    cursor.execute("select coalesce(max(drop_id), 0) from etl.drops")
-    return int(cursor.fetchone()[0])
-
-
-def even_ids(cursor: Any, before: int) -> None:
-    """Set the numbers of drops back to where a run without a rollback would go on: a sequence knows no rollback."""
-    if _exists(cursor, "etl.drops"):
-        last = max(before, last_drop(cursor))
-        cursor.execute("select setval('etl.drops_drop_id_seq', greatest(%s, 1), %s > 0)", [last, last])
 
 
 def busy(cursor: Any) -> list[Any]:

@@ -71,10 +71,6 @@ class House:
             cursor.execute("select target, build from etl.targets")
             return dict(cursor.fetchall())
 
-    def last_drop(self) -> int:
-        with self.connected() as cursor:
-            return state.last_drop(cursor)
-
     def close(self) -> None:
         self._do(f"drop database {self.name} with (force)")
         shutil.rmtree(self.output, ignore_errors=True)
@@ -121,7 +117,7 @@ class Sweep:
         self.scene, self.arguments = scene, ("run", goal, "--workers", str(workers))
         self.around = 3 if workers > 1 else 0
         scene.advance(goal)
-        self.last_drop, self.before = scene.house.last_drop(), scene.house.everything()
+        self.before = scene.house.everything()
         self.seen: set[str] = set()
         self.met: Counter[str] = Counter()  # points by kind
         house = scene.copy()
@@ -172,7 +168,6 @@ class Sweep:
         with house.connected() as cursor:
             left = state.left_after(QUIET, cursor, run.pid)
             assert not left, f"{where}: still there after {QUIET} s: {left}"
-            state.even_ids(cursor, self.last_drop)
             found = state.everything(cursor, house.output)
         if found not in self.seen:
             self.seen.add(found)
