@@ -112,6 +112,8 @@ NO_DATA = (
     "As soon as the first files are loaded, this page shows where the school stands.",
     "From the second period on it also shows what has changed.",
 )
+NOTHING_ELSE = "Nothing else stands out."
+NO_ACTION = "Keep going: no metric asks for action at the moment."
 NO_DATA_ACTIONS = ("Put the first files into the data folder and run the pipeline.",)
 # name of a metric -> what to do when it is worse
 ACTIONS = {
@@ -144,7 +146,7 @@ def _summary(record: InsightFacts, known: list[Metric], anomalies: tuple[Anomaly
         lines.append(f"{first.label} is {shown(first.value, first.unit)}.")
     mentioned = {moved(each[0]) + "." for each in (worse, better) if each}
     others = [anomaly.wording for anomaly in anomalies if anomaly.wording not in mentioned]
-    lines += [f"Also stands out: {others[0]}"] if others else ["Nothing else stands out."]
+    lines += [f"Also stands out: {others[0]}"] if others else [NOTHING_ELSE]
     return tuple(lines[:MOST_LINES])
 
 
@@ -166,7 +168,27 @@ def _actions(known: list[Metric]) -> tuple[str, ...]:
     """For what got worse, the strongest first; else keep going."""
     worse = _strongest(known, "worse")
     found = dict.fromkeys(ACTIONS.get(each.name, f"Find out why this changed: {moved(each)}.") for each in worse)
-    return tuple(found)[:MOST_ACTIONS] or ("Keep going: nothing needs action at the moment.",)
+    for metric in known:  # it may be no worse than before, and still somebody must look
+        if metric.name == "rejected_rows" and metric.value:
+            found.setdefault(ACTIONS[metric.name])
+    return tuple(found)[:MOST_ACTIONS] or (NO_ACTION,)
+
+
+def with_waiting(opinion: InsightsOpinion, waits: str) -> InsightsOpinion:
+    """The same, when something waits for a person, like "2 drops and 1 file": that comes first, and nothing is fine."""
+    if not waits:
+        return opinion
+    return InsightsOpinion(
+        (
+            *(line for line in opinion.summary if line != NOTHING_ELSE),
+            f"Not taken: {waits}. What is said here is without them.",
+        ),
+        (
+            f"Decide on what waits, {waits}: the report names each.",
+            *(action for action in opinion.actions if action != NO_ACTION),
+        ),
+        (Anomaly("waiting", f"Waiting for a decision: {waits}.", "data_quality"), *opinion.anomalies),
+    )
 
 
 # --- insights.md ----------------------------------------------------------------------------------------------------

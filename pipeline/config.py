@@ -31,7 +31,10 @@ __all__ = ["PROJECT", "ConfigError", "Settings", "settings", "use"]
 # EDUFLOW_... that are no keys of [eduflow]: secrets and places
 BESIDE = ("EDUFLOW_DATABASE", "EDUFLOW_READER", "EDUFLOW_HOME", "EDUFLOW_UID", "EDUFLOW_GID")
 KEY = "GROQ_API_KEY"
-GUARD = ("guard_overlap", "guard_growth", "guard_nulls", "guard_rejects", "guard_codes")
+GUARD = (
+    *("guard_overlap", "guard_growth", "guard_nulls", "guard_rejects", "guard_codes"),
+    *("guard_missing", "guard_rejected", "guard_repeated", "guard_unread"),
+)
 
 
 class eduflow(luigi.Config):  # the section is called after the class
@@ -64,6 +67,16 @@ class eduflow(luigi.Config):  # the section is called after the class
     guard_nulls = luigi.Parameter(default="0.3", description="most by which the share of NULLs in a column may rise")
     guard_rejects = luigi.Parameter(default="0.3", description="most by which the share of rejected rows may rise")
     guard_codes = luigi.Parameter(default="0.5", description="most of the rows whose code the drop before did not have")
+    guard_missing = luigi.Parameter(default="0.2", description="share of a roster's students whose absence holds it")
+    guard_class = luigi.Parameter(
+        default="2", description="students from which a class that is gone holds a roster; 0 = never"
+    )
+    guard_rejected = luigi.Parameter(default="0.5", description="most of a drop's rows that may be rejected")
+    guard_repeated = luigi.Parameter(
+        default="0.3", description="most of a drop's rows that may repeat a key of it with other values"
+    )
+    guard_unread = luigi.Parameter(default="0.9", description="most of a column's values that may not be understood")
+    ignore = luigi.Parameter(default="", description="files of the data folder that are none of ours: *.bak, old/*")
     llm = luigi.Parameter(default="off", description="on: a language model is asked; a key alone sends nothing")
     llm_model = luigi.Parameter(default="openai/gpt-oss-20b", description="the model that GROQ_API_KEY is for")
     llm_max_calls = luigi.Parameter(default="200", description="most requests to the model in one run")
@@ -97,6 +110,12 @@ class Settings:
     guard_nulls: float
     guard_rejects: float
     guard_codes: float
+    guard_missing: float
+    guard_class: int
+    guard_rejected: float
+    guard_repeated: float
+    guard_unread: float
+    ignore: tuple[str, ...]
     llm: str
     llm_model: str
     llm_max_calls: int
@@ -176,6 +195,8 @@ def _settings(home: Home, given: tuple[tuple[str, str], ...], _command_line: obj
         phone_digits=_number("phone_digits", value("phone_digits")),
         attendance_status=_statuses(value("attendance_status")),
         **shares,
+        guard_class=_number("guard_class", value("guard_class"), least=0),
+        ignore=tuple(pattern.strip() for pattern in value("ignore").split(",") if pattern.strip()),
         llm=_switch("llm", value("llm")),
         llm_model=value("llm_model"),
         llm_timeout=_share("llm_timeout", value("llm_timeout")),

@@ -6,6 +6,7 @@ at a path never seen before is the same drop moved or copied, unless its path ca
 
 from __future__ import annotations
 
+import fnmatch
 import os
 import re
 import stat
@@ -16,19 +17,21 @@ from pathlib import Path
 
 from sqlalchemy import Connection, text
 
+from pipeline import strays as strays_of
 from pipeline.contracts import DATASETS
 from pipeline.home import SAMPLE
 from targets.parts import file_digest
 
 SUFFIX = re.compile(r"\.(csv|tsv|txt|xlsx|json|jsonl|ndjson)(\.gz)?$", re.IGNORECASE)
 ISO_DATE = re.compile(r"(?<!\d)\d{4}-\d{2}-\d{2}(?!\d)")
-REJECTS = re.compile(r"\.rejects-\d+(\.new(-\d+)?)?$")  # .new: written beside one that a person edits
+REJECTS = re.compile(r"\.rejects-([0-9]+)(\.new(-\d+)?)?$")  # .new: written beside one that a person edits
 NOT_SAMPLE = (
     "is no file of the sample, which is made up; a school's files must not be mixed with it. Make a home for the "
     "school: eduflow init FOLDER, and put the file into FOLDER/data"
 )
 MAX_DEPTH = 100  # folders in folders
 MAX_PATH = 2_600  # bytes; the ledger finds a file by its path, and an index takes 2,700
+NO_TABLE, NO_DATASET = "not a csv, xlsx or json file", "matches no dataset"
 # A file changed again within one tick of the clock keeps its times: too fresh a file is hashed again next time.
 FRESH_NS = 50_000_000
 
@@ -48,6 +51,7 @@ class Drop:
     judged_by: str | None
     partial: bool
     in_raw: bool
+    landed_on: date | None  # the day it came; the one that it is anywhere on earth
     size: int  # bytes of the file
     rows: int | None  # records landed
     fields: tuple[str | None, ...]  # the contract column of each column of the file, None outside the contract
@@ -56,6 +60,13 @@ class Drop:
     @property
     def accepted(self) -> bool:
         return self.status in ("landed", "staged")
+
+    @property
+    def mends(self) -> int | None:
+        """The drop whose reject file this is by its name."""
+        suffix = SUFFIX.search(self.path)
+        found = REJECTS.search(self.path[: suffix.start()].lower()) if suffix and self.partial else None
+        return int(found[1]) if found else None
 
     @property
     def unsettled(self) -> bool:
@@ -88,10 +99,12 @@ class File:
 
 @dataclass(frozen=True)
 class Scan:
-    """One look at the data folder. unmatched: (path, why it is no drop)."""
+    """One look at the data folder. unmatched: (path, why it is no drop); waiting: those of them that were given to be
+    read, and so wait for a person."""
 
     files: tuple[File, ...] = ()
     unmatched: tuple[tuple[str, str], ...] = ()
+    waiting: tuple[tuple[str, str], ...] = ()
     today: date = date.min
 
     def of(self, dataset: str) -> list[File]:
@@ -123,11 +136,16 @@ def shown_lines(text: str) -> str:
     return text if text.replace("\n", "").isprintable() else "\n".join(map(shown, text.split("\n")))
 
 
-def scan(folder: Path, known: Mapping[str, Known]) -> Scan:
-    """Look at every file below the folder, in path order; hash those whose size or times differ from the ledger's."""
+def scan(folder: Path, known: Mapping[str, Known], ignore: Sequence[str] = ()) -> Scan:
+    """Look at every file below the folder, in path order; hash those whose size or times differ from the ledger's.
+
+    ignore: patterns of paths or names that are not looked at
+    """
     files, unmatched = [], []
     of_sample = sample_files(folder)
     for absolute, path, fault in sorted(_walk(folder), key=lambda found: found[1]):
+        if _ignored(path, ignore):
+            continue
         meaning = fault or _meaning(folder, absolute, path)
         if of_sample and path not in of_sample and not isinstance(meaning, str) and not meaning[2]:
             meaning = NOT_SAMPLE
@@ -145,13 +163,35 @@ def scan(folder: Path, known: Mapping[str, Known]) -> Scan:
             unmatched.append((path, f"can't be read: {error.strerror}"))
             continue
         files.append(File(path, absolute, dataset, day, partial, identity, fresh, sha256))
-    return Scan(tuple(files), tuple(unmatched), datetime.now(UTC).date())
+    taken = {file.path for file in files}
+    strays = [
+        _stray(folder, path, why, taken, look=place < strays_of.LOOKED_AT)
+        for place, (path, why) in enumerate(unmatched)
+    ]
+    waiting = tuple((path, why) for path, why, waits in strays if waits)
+    return Scan(tuple(files), tuple((path, why) for path, why, _ in strays), waiting, datetime.now(UTC).date())
 
 
 def sample_files(folder: Path) -> frozenset[str]:
     """The files of the sample, when this is its data folder; others must not be mixed with it."""
     listed = folder / SAMPLE
     return frozenset(listed.read_text().splitlines()) if listed.is_file() else frozenset()
+
+
+def _ignored(path: str, patterns: Sequence[str]) -> bool:
+    name = path.rpartition("/")[2]
+    return any(fnmatch.fnmatchcase(path, pattern) or fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def _stray(folder: Path, path: str, why: str, taken: set[str], *, look: bool) -> tuple[str, str, bool]:
+    """(path, why it is no drop and what would load it, whether it waits for a person)."""
+    if why not in (NO_DATASET, NO_TABLE):
+        return path, why, True
+    if not strays_of.is_table(path):
+        return path, why, False
+    said = strays_of.advice(folder / path, path, taken) if look else ""
+    taken |= {said.rpartition(" ")[2]} if said else set()
+    return path, f"{why}; {shown(said)}" if said else why, True
 
 
 def _walk(folder: Path) -> Iterable[tuple[Path, str, str]]:
@@ -195,13 +235,13 @@ def _meaning(folder: Path, absolute: Path, path: str) -> tuple[str, date | None,
         return "a link that leads out of the data folder"
     suffix = SUFFIX.search(absolute.name)
     if suffix is None:
-        return "not a csv, xlsx or json file"
+        return NO_TABLE
     stem = absolute.name[: suffix.start()].lower()
     partial = REJECTS.search(stem) is not None
     name = re.sub(r"[^a-z0-9]+", "_", ISO_DATE.sub("", REJECTS.sub("", stem))).strip("_")
     dataset = next((d.name for d in DATASETS.values() if name in (d.name, *d.aliases)), None)
     if dataset is None:
-        return "matches no dataset"
+        return NO_DATASET
     if not os.access(absolute, os.R_OK):
         return "can't be read: permission denied"
     dates = ISO_DATE.findall(path)
@@ -278,6 +318,40 @@ def unsettled(drops: Iterable[Drop]) -> list[Drop]:
     ]
 
 
+@dataclass(frozen=True)
+class Waiting:
+    """Something that was given and is not taken. what: a drop or a file, why it waits, and what settles it."""
+
+    what: str
+    why: str
+    remedy: str
+    is_drop: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.why}"
+
+
+def waiting(drops: Iterable[Drop], found: Scan) -> list[Waiting]:
+    """All that waits for a person: drops held or refused, and files that were given to be read and match no dataset."""
+    waits = []
+    for drop in unsettled(drops):
+        name, reason = f"drop {drop.drop_id} {drop.status}", shown(drop.reason or "")
+        verbs = f"account {drop.drop_id}, then approve {drop.drop_id} or refuse {drop.drop_id}"
+        remedy = verbs if drop.status == "held" else f"refuse {drop.drop_id}"
+        waits.append(
+            Waiting(name, reason, f"a corrected file at the same path, or: python -m pipeline {remedy}", is_drop=True)
+        )
+    remedy = "give it a name that is known, take it away, or name it in the setting `ignore`"
+    return waits + [Waiting(shown(path), why, remedy) for path, why in found.waiting]
+
+
+def counted(waits: Sequence[Waiting]) -> str:
+    """2 drops and 1 file; "" when nothing waits."""
+    drops = sum(each.is_drop for each in waits)
+    kinds = [(drops, "drop"), (len(waits) - drops, "file")]
+    return " and ".join(f"{count:,} {kind}{'' if count == 1 else 's'}" for count, kind in kinds if count)
+
+
 def datasets_without_a_file(drops: Iterable[Drop]) -> list[str]:
     """Datasets of which nothing came yet; a retracted drop is as if it had never come."""
     came = {drop.dataset for drop in drops if drop.status != "retracted"}
@@ -288,7 +362,9 @@ def read_drops(db: Connection) -> list[Drop]:
     """All drops, in the order in which their rows count: (drop_date, drop_id)."""
     query = """
         select drop_id, dataset, path, sha256, drop_date, status, reason, decision, judged_by, partial, size,
-            landed_at is not null as in_raw, rows, coalesce(format -> 'fields', '[]') as fields,
+            landed_at is not null as in_raw,
+            (landed_at at time zone 'utc' + interval '14 hours')::date as landed_on, rows,
+            coalesce(format -> 'fields', '[]') as fields,
             coalesce(format ->> 'delimiter', ',') as delimiter
         from etl.drops order by drop_date, drop_id
     """

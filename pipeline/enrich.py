@@ -381,9 +381,9 @@ def opinions(db: Connection) -> list[dict[str, Any]]:
     return [dict(row._mapping) for row in db.execute(text(" union all ".join(each) + " order by 1, 2, 3"))]
 
 
-def insights(db: Connection) -> str:
-    """The executive summary as Markdown, each number linked to its mart."""
-    from agents.insights import InsightsOpinion, markdown
+def insights(db: Connection, waits: str) -> str:
+    """The executive summary as Markdown, each number linked to its mart. waits: what waits for a person, in words."""
+    from agents.insights import InsightsOpinion, markdown, with_waiting
     from agents.metrics import Anomaly
 
     rows = db.execute(text(f"select * from {Summary.target} order by kind, place")).mappings().all()
@@ -393,7 +393,7 @@ def insights(db: Connection) -> str:
         tuple(row["wording"] for row in of["action"]),
         tuple(Anomaly(row["name"], row["wording"], row["mart"]) for row in of["anomaly"]),
     )
-    return markdown(_insight_facts(of["metric"]), opinion)
+    return markdown(_insight_facts(of["metric"]), with_waiting(opinion, waits))
 
 
 def explain(db: Connection, student_id: str) -> dict[str, Any] | None:

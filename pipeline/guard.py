@@ -1,14 +1,16 @@
-"""Guard: does a new drop look like the accepted one before it? If not, it is held until a person has looked.
+"""Guard: does a new drop look right? If not, it is held until a person has looked.
 
 A half export, a column that came out empty, a catalogue in another language: such a file reads well and is wrong. So
-each drop leaves a profile in the ledger, and the next one by date is compared with it, once, before it is staged.
+each drop is judged once, before it is staged: by itself, the first one too, and against the accepted one before it by
+date, whose profile is in the ledger.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import date
 from typing import Any
 
 import pyarrow as pa
@@ -17,22 +19,66 @@ import pyarrow.compute as pc
 from pipeline.config import Settings
 from pipeline.contracts import Dataset
 
-ENOUGH_ROWS = 100  # below, a share of NULLs, rejects or new codes says little
+ENOUGH_ROWS = 100  # below, a share of NULLs, rejects or new codes that rose says little
 ENOUGH_KEYS = 10  # below, a snapshot that lost a third may have lost one row
+FEW = 2  # below, no share says anything: one row of one is all of them
 MOST_CODES = 500  # kept per column: with more it is no vocabulary
+EXAMPLES = 3  # lines and reasons said of each finding
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A limit that a drop passes. setting: the key of [eduflow], "" when there is none to change; value and limit as
+    people read them. what: in words, without any cell."""
+
+    setting: str
+    value: str
+    limit: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.what} ({self.setting}: {self.limit})" if self.setting else self.what
+
+    def stored(self) -> dict[str, str]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Rows of one kind: how many, and the first of their lines."""
+
+    what: str
+    rows: int
+    lines: Sequence[int]
+
+    def __str__(self) -> str:
+        return f"{self.what} {self.rows:,} ({at_lines(self.lines, self.rows)})"
+
+
+def at_lines(lines: Sequence[int], rows: int) -> str:
+    said = ", ".join(map(str, lines[:EXAMPLES]))
+    return f"line{'' if rows == 1 else 's'} {said}{', ...' if rows > len(lines[:EXAMPLES]) else ''}"
 
 
 @dataclass
 class Profile:
-    """What a drop looks like: its records, how many were rejected, NULLs and codes per staged column of the others."""
+    """What a drop looks like: its records, how many were rejected; of the others NULLs and codes per staged column.
+
+    unread: per column the values that came and were not understood; unread_at: the first of their lines.
+    """
 
     rows: int = 0
     rejected: int = 0
     nulls: Counter[str] = field(default_factory=Counter)
     codes: dict[str, Counter[str]] = field(default_factory=dict)
+    unread: Counter[str] = field(default_factory=Counter)
+    unread_at: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
 
-    def add(self, dataset: Dataset, accepted: pa.Table, rejected: int) -> None:
-        """Count a chunk of cleaned rows; codes are taken from the first chunk."""
+    def add(self, dataset: Dataset, accepted: pa.Table, rejected: int, unread: Mapping[str, Sequence[int]]) -> None:
+        """Count a chunk of cleaned rows; codes are taken from the first chunk. unread: column -> lines."""
+        for name, lines in unread.items():
+            self.unread[name] += len(lines)
+            self.unread_at[name] = [*self.unread_at[name], *lines[:EXAMPLES]][:EXAMPLES]
         for name in dataset.staged_names:
             self.nulls[name] += accepted[name].null_count
         if not self.rows:
@@ -56,49 +102,117 @@ class Profile:
     def stored(self) -> dict[str, Any]:
         """As JSON; a column with too many codes keeps none."""
         codes = {name: dict(seen) for name, seen in self.codes.items() if len(seen) <= MOST_CODES}
-        return {"rows": self.rows, "rejected": self.rejected, "nulls": dict(self.nulls), "codes": codes}
+        shares = {"nulls": dict(self.nulls), "unread": dict(self.unread)}
+        return {"rows": self.rows, "rejected": self.rejected, **shares, "codes": codes}
 
     @staticmethod
     def read(stored: dict[str, Any]) -> Profile:
         codes = {name: Counter(seen) for name, seen in stored["codes"].items()}
-        return Profile(stored["rows"], stored["rejected"], Counter(stored["nulls"]), codes)
+        unread = Counter(stored.get("unread", {}))  # profiles of older versions have none
+        return Profile(stored["rows"], stored["rejected"], Counter(stored["nulls"]), codes, unread)
 
 
-def compared(new: Profile, before: Profile, options: Settings) -> list[str]:
-    """What makes a drop look unlike the one before it, in words; empty = nothing."""
+# --- by itself ------------------------------------------------------------------------------------------------------
+
+
+def judged(profile: Profile, refused: Sequence[Tally], repeated: Tally, options: Settings) -> list[Finding]:
+    """What is wrong with a drop whatever came before it. refused: by reason, the commonest first; repeated: rows whose
+    key comes again later in the drop, with other values."""
+    found = []
+    share = profile.reject_share()
+    if profile.rejected >= FEW and share > options.guard_rejected:
+        reasons = "; ".join(map(str, refused[:EXAMPLES]))
+        what = f"{share:.0%} of its rows are rejected, {profile.rejected:,} of {profile.rows:,}: {reasons}"
+        found.append(_over("guard_rejected", share, options.guard_rejected, what))
+    share = repeated.rows / profile.rows if profile.rows else 0.0
+    if repeated.rows >= FEW and share > options.guard_repeated:
+        where = at_lines(repeated.lines, repeated.rows)
+        what = f"{repeated.rows:,} of {profile.rows:,} rows repeat a key of the file with other values: {where}"
+        found.append(_over("guard_repeated", share, options.guard_repeated, what))
+    for name, unread in sorted(profile.unread.items()):
+        given = profile.accepted - profile.nulls[name] + unread
+        if unread >= FEW and unread / given > options.guard_unread:
+            where = at_lines(profile.unread_at[name], unread)
+            what = f"{name} came with {given:,} values, and {unread:,} of them were not understood: {where}"
+            found.append(_over("guard_unread", unread / given, options.guard_unread, what))
+    return found
+
+
+def too_early(drop_date: date, landed_on: date) -> list[Finding]:
+    """A drop of a day that has not come yet would count before all others until then."""
+    if drop_date <= landed_on:
+        return []
+    what = f"it is dated {drop_date}, after the day it came, {landed_on}"
+    return [Finding("", drop_date.isoformat(), landed_on.isoformat(), what)]
+
+
+def _over(setting: str, value: float, limit: float, what: str) -> Finding:
+    return Finding(setting, f"{value:.0%}", f"{limit:.0%}", what)
+
+
+# --- against the one before -----------------------------------------------------------------------------------------
+
+
+def compared(new: Profile, before: Profile, options: Settings) -> list[Finding]:
+    """What makes a drop look unlike the one before it; empty = nothing."""
     if min(new.rows, before.rows) < ENOUGH_ROWS:
         return []
-    said = []
-    rise = new.reject_share() - before.reject_share()
-    if rise > options.guard_rejects:
-        said.append(
-            f"{new.reject_share():.0%} of its rows are rejected, {before.reject_share():.0%} of the drop before"
-        )
+    found = []
+    share, old = new.reject_share(), before.reject_share()
+    if share - old > options.guard_rejects:
+        what = f"{share:.0%} of its rows are rejected, {old:.0%} of the drop before"
+        found.append(_over("guard_rejects", share - old, options.guard_rejects, what))
     for name in sorted(new.nulls.keys() & before.nulls.keys()):
-        if new.null_share(name) - before.null_share(name) > options.guard_nulls:
-            said.append(
-                f"{name} is empty in {new.null_share(name):.0%} of the rows, {before.null_share(name):.0%} before"
-            )
+        share, old = new.null_share(name), before.null_share(name)
+        if share - old > options.guard_nulls:
+            what = f"{name} is empty in {share:.0%} of the rows, {old:.0%} before"
+            found.append(_over("guard_nulls", share - old, options.guard_nulls, what))
     for name in sorted(new.codes.keys() & before.codes.keys()):
         seen = new.codes[name]
         share = sum(count for code, count in seen.items() if code not in before.codes[name]) / max(1, seen.total())
         if share > options.guard_codes:
-            said.append(f"{share:.0%} of its {name} are codes that the drop before did not have")
-    return said
+            what = f"{share:.0%} of its {name} are codes that the drop before did not have"
+            found.append(_over("guard_codes", share, options.guard_codes, what))
+    return found
 
 
-def compared_keys(new: set[str], before: set[str], options: Settings) -> list[str]:
+Keys = Mapping[str, str | None]  # key -> class; None in a snapshot that is no roster
+
+
+def compared_keys(new: Keys, before: Keys, options: Settings, *, roster: bool) -> list[Finding]:
     """The same for the keys of two snapshots."""
-    if len(before) < ENOUGH_KEYS:
+    if not before:
         return []
-    said = []
-    kept = len(new & before) / len(before)
-    if kept < options.guard_overlap:
-        said.append(f"it names {len(new & before):,} of the {len(before):,} keys of the snapshot before ({kept:.0%})")
-    if len(new) > options.guard_growth * len(before):
-        said.append(f"it has {len(new):,} keys, the snapshot before {len(before):,}")
-    return said
+    gone = [key for key in before if key not in new]
+    found, kept = [], len(before) - len(gone)
+    share = kept / len(before)
+    named = f"it names {kept:,} of the {len(before):,} keys of the snapshot before ({share:.0%})"
+    if roster:
+        missing = len(gone) / len(before)
+        if gone and missing >= options.guard_missing:
+            found.append(_over("guard_missing", missing, options.guard_missing, named))
+        found += _classes_gone(new, before, options)
+    elif share < options.guard_overlap and (len(before) >= ENOUGH_KEYS or len(gone) >= FEW):
+        found.append(_over("guard_overlap", share, options.guard_overlap, named))
+    if len(before) >= ENOUGH_KEYS and len(new) > options.guard_growth * len(before):
+        what = f"it has {len(new):,} keys, the snapshot before {len(before):,}"
+        times = f"{len(new) / len(before):.1f} times"
+        found.append(Finding("guard_growth", times, f"{options.guard_growth:g} times", what))
+    return found
 
 
-def held_reason(path: str, said: Iterable[str]) -> str:
-    return f"{path} looks unlike the drop before it: {'; '.join(said)}"
+def _classes_gone(new: Keys, before: Keys, options: Settings) -> list[Finding]:
+    """Classes none of whose students is named any more, in whatever class."""
+    classes = Counter(name for name in before.values() if name)
+    left = {before[key] for key in new if key in before}
+    gone = sorted(name for name, size in classes.items() if name not in left and size >= options.guard_class)
+    if not gone or not options.guard_class:
+        return []
+    listed = ", ".join(gone[:EXAMPLES]) + (", ..." if len(gone) > EXAMPLES else "")
+    what = f"it names nobody of {listed}, {sum(classes[name] for name in gone):,} students of the snapshot before"
+    size = f"{max(classes[name] for name in gone):,} students"
+    return [Finding("guard_class", size, f"{options.guard_class:,} students", what)]
+
+
+def held_reason(path: str, found: Iterable[Finding]) -> str:
+    return f"{path} does not look right: {'; '.join(map(str, found))}"

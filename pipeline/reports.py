@@ -15,7 +15,7 @@ from luigi.util import requires
 from sqlalchemy import Connection, text
 
 from pipeline.config import settings
-from pipeline.drops import Drop, datasets_without_a_file, shown, unsettled
+from pipeline.drops import Waiting, counted, datasets_without_a_file, shown, unsettled, waiting
 from pipeline.engine import OFF, sent_line
 from pipeline.enrich import Opinions, insights, opinions
 from pipeline.formulas import defused
@@ -164,7 +164,7 @@ class ReportPage(Artifact):
 
     target, pattern = "output/report", "report.html"
     recipe = (
-        "pipeline/reports.py",
+        *("pipeline/reports.py", "pipeline/held.py"),
         *(f"pipeline/page/{name}" for name in PAGE),
     )
 
@@ -191,15 +191,19 @@ class InsightsPage(Artifact):
     def requires(self) -> list[luigi.Task]:
         return [Insights(), CheckAnalytics()]
 
+    def own_parts(self, state: State) -> Parts:
+        return {**super().own_parts(state), "intake:": intake_digest(state)}
+
     def build(self, build: Build) -> Built:
-        files = {"insights.md": [insights(build.db)]}
+        waits = counted(waiting(build.state.drops, build.state.scan))
+        files = {"insights.md": [insights(build.db, waits)]}
         return Built(1, 1, content=self.write(build, files).content, note="page")
 
 
 def intake_digest(state: State) -> str:
     """Of what is said beside upstream: refused and held drops, decisions, files that are no drop."""
-    waiting = [(d.drop_id, d.status, d.decision, d.reason) for d in state.drops if d.status in ("refused", "held")]
-    return digest([waiting, state.scan.unmatched])
+    out = [(d.drop_id, d.status, d.decision, d.reason) for d in state.drops if d.status in ("refused", "held")]
+    return digest([out, state.scan.unmatched])
 
 
 class RunSummary(Artifact):
@@ -295,7 +299,10 @@ def summary(db: Connection, state: State) -> dict[str, Any]:
         "waiting": [{"drop_id": d.drop_id, "status": d.status, "reason": d.reason} for d in unsettled(state.drops)],
         "tables": table_rows(db),
         "datasets_without_a_file": datasets_without_a_file(state.drops),
-        "files_that_are_no_drop": [{"path": shown(path), "why": why} for path, why in state.scan.unmatched],
+        "files_that_are_no_drop": [
+            {"path": shown(path), "why": why, "waits": (path, why) in state.scan.waiting}
+            for path, why in state.scan.unmatched
+        ],
         "flags": flags(db),
         "enrichment": opinions(db),
         "language_model": sent_line(db, run_id(), state.settings) or OFF,
@@ -375,16 +382,16 @@ def _cell(value: Any) -> str:
 
 
 class Settled(luigi.Target):
-    """Exists while no file waits to be landed and no refused or held drop waits for a person."""
+    """Exists while no file waits to be landed and nothing that was given waits for a person."""
 
     def exists(self) -> bool:
         state = glance()
-        return not unsettled(state.drops) and not any(step().arrivals(state).new for step in RAW)
+        return not waiting(state.drops, state.scan) and not any(step().arrivals(state).new for step in RAW)
 
 
 @requires(summary=RunSummary, rejects=RejectFiles)
 class Intake(luigi.Task):
-    """The last word: fails, and so the run with exit code 30, while a refused or held drop waits for a person."""
+    """The last word: fails, and so the run with exit code 30, while something that was given waits for a person."""
 
     def output(self) -> Settled:
         return Settled()
@@ -394,32 +401,41 @@ class Intake(luigi.Task):
 
     def run(self) -> None:
         with failure_recorded("intake", settings()):
-            waiting = retrying(self._noted)
-        if waiting:
-            raise UserError(waiting_text(waiting))
+            waits = retrying(self._noted)
+        if waits:
+            raise UserError(waiting_text(waits))
 
-    def _noted(self) -> list[Drop]:
+    def _noted(self) -> list[Waiting]:
         with ledger() as db:
-            waiting = unsettled(look(db).drops)
-            if waiting:
+            state = look(db)
+            waits = waiting(state.drops, state.scan)
+            if waits:
                 note_run(db, "unsettled")
-        return waiting
+        return waits
 
 
 def waiting_kinds(state: State) -> dict[str, int]:
     """How many things wait for a person, by kind."""
     drops = unsettled(state.drops)
-    return {kind: sum(drop.status == kind for drop in drops) for kind in ("held", "refused")}
+    kinds = {kind: sum(drop.status == kind for drop in drops) for kind in ("held", "refused")}
+    return {**kinds, "unrecognised": len(state.scan.waiting)}
 
 
-def waiting_text(waiting: list[Drop]) -> str:
-    lines = [f"Everything good is built; {len(waiting)} drop{'s' if len(waiting) > 1 else ''} not:"]
-    for drop in waiting:
-        lines.append(f"  drop {drop.drop_id} {drop.status}: {drop.reason}")
-    lines.append("Put a corrected file at the same path and run again, or settle it: python -m pipeline refuse DROP")
-    if any(drop.status == "held" for drop in waiting):
+def waiting_text(waits: list[Waiting]) -> str:
+    lines = [f"Everything good is built; {counted(waits)} not:", *(f"  {each}" for each in waits)]
+    drops = [each for each in waits if each.is_drop]
+    if drops:
+        lines.append(
+            "Put a corrected file at the same path and run again, or settle it: python -m pipeline refuse DROP"
+        )
+    if any(" held" in each.what for each in drops):
         lines.append(
             "A held drop is good after all? Look at it with python -m pipeline account DROP, then: approve DROP"
+        )
+    if len(drops) < len(waits):
+        lines.append(
+            "A file is loaded under a name that is known; take it away, or name it in the setting `ignore`, and it no "
+            "longer waits"
         )
     return "\n".join(lines)
 

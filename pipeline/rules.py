@@ -375,6 +375,12 @@ def _known(raw: str | None, rule: str) -> str | None:
     return None if trimmed.lower() in NULL_WORDS else trimmed
 
 
+def says_something(texts: pa.Array, rule: str) -> pa.Array:
+    """Which texts are neither NULL nor blank nor a word for nothing."""
+    saying = [text for text in texts.unique().to_pylist() if _known(text, rule) is not None]
+    return pc.is_in(texts, pa.array(saying, pa.string()))
+
+
 def _blank(column: Column) -> Cell:
     """The cell of a text that says nothing."""
     if _is_hard(column):

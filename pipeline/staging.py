@@ -6,6 +6,7 @@ of one key are ordered by (drop_date, drop_id, _line); the last accepted one win
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 from collections import Counter
@@ -23,8 +24,8 @@ from pipeline.checks import Check
 from pipeline.config import Settings
 from pipeline.contracts import Dataset
 from pipeline.drops import Drop, shown
-from pipeline.guard import Profile, compared, compared_keys, held_reason
-from pipeline.rules import Cities, Context, clean
+from pipeline.guard import Finding, Profile, Tally, at_lines, compared, compared_keys, held_reason, judged, too_early
+from pipeline.rules import Cities, Context, clean, says_something
 from pipeline.step import Build, Built, Goal, Progress, State, Step, log
 from targets import parts as digests
 from targets.database import MAX_CHUNK, Spool, copy_in, copy_out
@@ -130,6 +131,20 @@ def _fit_into_a_chunk(drops: Sequence[Drop], chunk_rows: int) -> bool:
     return rows <= chunk_rows and size <= MAX_CHUNK and not packed
 
 
+def _unread(dataset: Dataset, frame: pd.DataFrame, cleaned: pa.Table, accepted: pa.Array) -> dict[str, list[int]]:
+    """column -> the lines of accepted rows where something came and nothing came out."""
+    found = {}
+    for column in dataset.columns:
+        empty = pc.and_(accepted, pc.is_null(cleaned[column.name])).combine_chunks()
+        if pc.any(empty).as_py():
+            came = pa.array(frame[column.name], pa.string(), from_pandas=True)
+            told = says_something(came.filter(empty), column.rule)
+            lines = cleaned["_line"].filter(empty).filter(told).to_pylist()
+            if lines:
+                found[column.name] = lines
+    return found
+
+
 KINDS = ("changed", "flagged", "rejected")
 Stats = Counter[tuple[int, str, str, str]]  # (drop, column, rule, "changed" | "flagged" | "rejected") -> count
 
@@ -142,16 +157,25 @@ class Cleaning:
     rows (their keys and reasons) go into `refused`.
     """
 
-    def __init__(self, db: Connection, dataset: Dataset, drops: list[Drop], accepted: list[Drop], build: int) -> None:
+    def __init__(
+        self,
+        db: Connection,
+        dataset: Dataset,
+        drops: list[Drop],
+        accepted: list[Drop],
+        build: int,
+        *,
+        apart: bool = False,
+    ) -> None:
         self.db, self.dataset, self.drops, self.accepted, self.number = db, dataset, drops, accepted, build
         self.stats: Stats = Counter()
         self.profiles = {drop.drop_id: Profile() for drop in drops}
-        self.keys: dict[int, set[str]] = {}  # by drop, of the snapshots compared
+        self.keys: dict[int, dict[str, str | None]] = {}  # by drop, of the snapshots compared: key -> class
         self.target = f"staging.{dataset.table}"
         self.key = dataset.key
         self.content = [name for name in dataset.staged_names if name != self.key] + ["flags"]
         self.empty = is_empty(db, self.target)
-        self.direct = self.empty and len(drops) == 1
+        self.direct = self.empty and len(drops) == 1 and not apart
         self.cleaned = self.target if self.direct else "cleaned"
 
     @property
@@ -172,15 +196,16 @@ class Cleaning:
             with without_indexes(self.db, self.target):
                 self._load(options)
                 self._find_losers()
+                self._hold(options)
                 self._remove_losers()
             self._count_outcome()
             difference, moved = Difference(inserted=self._current()), self._keep_versions(everything=full)
         else:
             self._create_cleaned()
             self._load(options)
+            self._find_losers()
             self._hold(options)
             unsaid = self._keep_versions(everything=full)
-            self._find_losers()
             self._remove_losers()
             moved = (not self.empty and self._settle_against_staging(everything=full)) or unsaid
             self._count_outcome()
@@ -226,9 +251,10 @@ class Cleaning:
             table = pa.Table.from_pandas(rows, preserve_index=False)
             table = table.append_column("_drop_id", pa.repeat(pa.scalar(drop.drop_id), len(table)))
             accepted = pc.is_null(table["reasons"])
+            unread = _unread(self.dataset, frame, table, accepted)
             refused.add(table.filter(pc.invert(accepted)))
             table = table.filter(accepted).drop_columns("reasons")
-            self.profiles[drop.drop_id].add(self.dataset, table, len(rows) - len(table))
+            self.profiles[drop.drop_id].add(self.dataset, table, len(rows) - len(table), unread)
             yield table.append_column("_build", pa.repeat(pa.scalar(self.number), len(table)))
 
     def _raw(self, options: Settings) -> Iterator[tuple[Drop, pd.DataFrame]]:
@@ -258,16 +284,16 @@ class Cleaning:
     # --- the guard --------------------------------------------------------------------------------------------------
 
     def _hold(self, options: Settings) -> None:
-        """Hold the drops that look unlike the accepted ones before them: they leave `cleaned`, and stay in raw.
+        """Hold the drops that do not look right: their rows leave `cleaned`, and stay in raw.
 
         A drop is judged once, before it is first staged; what a person approved is not judged.
         """
         query = text("select drop_id, profile from etl.drops where dataset = :dataset and profile is not null")
         rows = self.db.execute(query, {"dataset": self.dataset.name})
         stored = {row.drop_id: Profile.read(row.profile) for row in rows}
-        held: dict[int, str] = {}
+        held: dict[int, list[Finding]] = {}
         for drop in self.drops:
-            if drop.drop_id in stored or drop.decision == "approve" or drop.partial:
+            if drop.drop_id in stored or drop.decision == "approve":
                 continue
             earlier = [
                 other
@@ -276,52 +302,174 @@ class Cleaning:
                 and other.drop_id not in held
                 and not other.partial
             ]
-            said = self._compared(drop, earlier, {**stored, **self.profiles}, options)
-            if said:
-                held[drop.drop_id] = held_reason(shown(drop.path), said)
-        if not held:
-            return
-        for drop_id, reason in held.items():
+            found = too_early(drop.drop_date, drop.landed_on) if drop.landed_on else []
+            if drop.partial:
+                found += self._no_reject_file(drop)
+            else:
+                found += judged(self.profiles[drop.drop_id], *self.lost(drop), options)
+                found += self._compared(drop, earlier, {**stored, **self.profiles}, options)
+            if found:
+                held[drop.drop_id] = found
+        if held:
+            self._take_out(held)
+
+    def _take_out(self, held: dict[int, list[Finding]]) -> None:
+        paths = {drop.drop_id: shown(drop.path) for drop in self.drops}
+        for drop_id, found in held.items():
+            reason = held_reason(paths[drop_id], found)
             log.warning("held drop %s: %s", drop_id, reason)
-            statement = "update etl.drops set status = 'held', reason = :reason where drop_id = :drop"
-            self.run(statement, drop=drop_id, reason=reason)
-        for table in ("cleaned", "refused"):
+            self.run(
+                "update etl.drops set status = 'held', reason = :reason, findings = :findings where drop_id = :drop",
+                drop=drop_id,
+                reason=reason,
+                findings=json.dumps([finding.stored() for finding in found]),
+            )
+        for table in (self.cleaned, "refused"):
             self.run(f"delete from {table} where _drop_id = any(:held)", held=list(held))
         self._write_profiles()
         self.drops = [drop for drop in self.drops if drop.drop_id not in held]
+        self.run("drop table losers, repeated")
+        self._find_losers()  # a held drop supersedes nobody
 
-    def _compared(self, drop: Drop, earlier: list[Drop], profiles: dict[int, Profile], options: Settings) -> list[str]:
+    def lost(self, drop: Drop) -> tuple[list[Tally], Tally]:
+        """The rows of a drop that would be thrown away: rejected ones by reason, and repeats with other values."""
+        by_reason = text("""
+            select reason as what, count(*) as rows, (array_agg(_line order by _line))[1 \\: 3] as lines
+            from refused cross join unnest(reasons) as reason
+            where _drop_id = :drop group by reason order by rows desc, reason
+        """)
+        repeats = text("""
+            select
+                'repeated' as what, count(*) as rows,
+                coalesce((array_agg(_line order by _line))[1 \\: 3], '{}') as lines
+            from losers where _drop_id = :drop and differs
+        """)
+        values = {"drop": drop.drop_id}
+        refused = [Tally(*row) for row in self.db.execute(by_reason, values)]
+        return refused, Tally(*self.db.execute(repeats, values).one())
+
+    def _no_reject_file(self, drop: Drop) -> list[Finding]:
+        """Why a drop that is called a reject file is none. It is not judged otherwise, so it may mend rejects only."""
+        named = text("select dataset, status from etl.drops where drop_id = :drop")
+        number = drop.mends if drop.mends is not None and drop.mends < 1 << 63 else 0
+        mended = self.db.execute(named, {"drop": number}).one_or_none()
+        said, rows = f"it is called a reject file of drop {drop.mends}", self.profiles[drop.drop_id].rows
+        if mended is None or mended.dataset != self.dataset.name:
+            of = "does not exist" if mended is None else f"is one of {mended.dataset}"
+            return [Finding("", said, "", f"{said}, which {of}")]
+        rejected, still_open = self._rejects_of(number)
+        if not still_open:
+            return [Finding("", f"{rows:,} rows", "no open reject", f"{said}, which has no open rejects")]
+        if rows > rejected:
+            what = f"{said}, which has {rejected:,} rejected rows; the file has {rows:,}"
+            return [Finding("", f"{rows:,} rows", f"{rejected:,} rejects", what)]
+        others = self._other_lines(drop, number)
+        if others.rows:
+            where = at_lines(others.lines, others.rows)
+            what = f"{said}, but {others.rows:,} of its rows name a line that was not rejected: {where}"
+            return [Finding("", f"{others.rows:,} rows", "rejected lines only", what)]
+        return []
+
+    def _other_lines(self, drop: Drop, mended: int) -> Tally:
+        """Rows of a reject file whose reject_line is no rejected line of the drop that it mends."""
+        lines = "select line from etl.rejects where drop_id = :mended and outcome = 'rejected'"
+        if mended in self.drop_ids:
+            lines = "select _line from refused where _drop_id = :mended"
+        query = text(f"""
+            select
+                'rows' as what, count(*) as rows,
+                coalesce((array_agg(_line order by _line))[1 \\: 3], '{{}}') as lines
+            from raw.{self.dataset.name}
+            where _drop_id = :drop and _extra ->> 'reject_line' is not null
+                and _extra ->> 'reject_line' not in (select line::text from ({lines}) as l (line))
+        """)
+        return Tally(*self.db.execute(query, {"drop": drop.drop_id, "mended": mended}).one())
+
+    def _rejects_of(self, drop_id: int) -> tuple[int, int]:
+        """(rejected, of them open) rows of a drop; of one that is cleaned just now, those that nobody settled."""
+        if drop_id in self.drop_ids:
+            query = text("""
+                select count(*), count(*) filter (
+                    where not exists (select from etl.settled as s where (s.drop_id, s.line) = (r._drop_id, r._line))
+                )
+                from refused as r where _drop_id = :drop
+            """)
+        else:
+            query = text("""
+                select
+                    (select count(*) from etl.rejects where drop_id = :drop and outcome = 'rejected'),
+                    (select count(*) from staging.open_rejects where drop_id = :drop)
+            """)
+        rejected, still_open = self.db.execute(query, {"drop": drop_id}).one()
+        return rejected, still_open
+
+    def _compared(
+        self, drop: Drop, earlier: list[Drop], profiles: dict[int, Profile], options: Settings
+    ) -> list[Finding]:
         """What makes a drop look unlike the drops before it, the newest last.
 
         A snapshot may come in several files: those of its day are compared with those of the day before.
         """
-        said = []
-        days = [other.drop_date for other in earlier if other.drop_date < drop.drop_date]
-        if self.dataset.mode == "snapshot" and days:
-            before = [other for other in earlier if other.drop_date == days[-1]]
+        found = []
+        before = self._snapshot_before(drop, earlier)
+        if before:
             today = [other for other in self.accepted if other.drop_date == drop.drop_date]
-            said += compared_keys(self._keys(today, options), self._keys(before, options), options)
+            keys = (self._keys(today, options), self._keys(before, options))
+            found += compared_keys(*keys, options, roster=self.classed)
         if earlier and earlier[-1].drop_id in profiles:
-            said += compared(profiles[drop.drop_id], profiles[earlier[-1].drop_id], options)
-        return said
+            found += compared(profiles[drop.drop_id], profiles[earlier[-1].drop_id], options)
+        return found
 
-    def _keys(self, drops: list[Drop], options: Settings) -> set[str]:
+    def _snapshot_before(self, drop: Drop, earlier: list[Drop]) -> list[Drop]:
+        """The drops of the last day before it, when the dataset comes in snapshots."""
+        days = [other.drop_date for other in earlier if other.drop_date < drop.drop_date]
+        snapshot = self.dataset.mode == "snapshot" and days
+        return [other for other in earlier if other.drop_date == days[-1]] if snapshot else []
+
+    @property
+    def classed(self) -> bool:
+        """Whether the dataset is a roster: its keys are students, in classes."""
+        return "class_id" in self.dataset.column_names
+
+    def _keys(self, drops: list[Drop], options: Settings) -> dict[str, str | None]:
         """The keys that these drops name, each asked once: as cleaned just now, or cleaned again from raw."""
         for drop in drops:
             if drop.drop_id not in self.keys:
                 self.keys[drop.drop_id] = self._keys_of(drop, options)
-        return set().union(*(self.keys[drop.drop_id] for drop in drops))
+        return {key: name for drop in drops for key, name in self.keys[drop.drop_id].items()}
 
-    def _keys_of(self, drop: Drop, options: Settings) -> set[str]:
+    def _keys_of(self, drop: Drop, options: Settings) -> dict[str, str | None]:
+        named = [self.key, *(["class_id"] if self.classed else [])]
         if drop.drop_id in self.drop_ids:
-            query = text(f"select {self.key} from cleaned where _drop_id = :drop")
-            return set(self.db.execute(query, {"drop": drop.drop_id}).scalars())
+            query = text(f"select {', '.join(named)} from {self.cleaned} where _drop_id = :drop order by _line")
+            rows = self.db.execute(query, {"drop": drop.drop_id})
+            return {row[0]: row[-1] if self.classed else None for row in rows}
         context = contexts(self.db, self.dataset, options, [drop])[drop.drop_id]
-        keys: set[str] = set()
+        keys: dict[str, str | None] = {}
         for frame in read_raw(self.db, self.dataset, drop.drop_id, options.chunk_rows):
-            rows = clean(frame[["_line", self.key, "_record"]], self.dataset, context).rows
-            keys |= set(rows[self.key].dropna())
+            rows = clean(frame[["_line", *named, "_record"]].sort_values("_line"), self.dataset, context).rows
+            rows = rows[rows[self.key].notna()].astype(object)
+            rows = rows.where(rows.notna(), None)
+            keys |= dict(zip(rows[self.key], rows["class_id"] if self.classed else [None] * len(rows), strict=True))
         return keys
+
+    # --- a held drop, looked at -------------------------------------------------------------------------------------
+
+    @contextlib.contextmanager
+    def read_apart(self, options: Settings) -> Iterator[Cleaning]:
+        """Its rows in `cleaned`, `refused` and `losers` for as long as the block lasts; nothing else changes."""
+        self._create_cleaned()
+        self._load(options)
+        self._find_losers()
+        yield self
+        self.run("drop table cleaned, refused, losers, repeated")
+
+    def snapshots(self, drop: Drop, options: Settings) -> tuple[dict[str, str | None], dict[str, str | None]]:
+        """The keys of the snapshot before a drop, and those that other drops of its day name."""
+        whole = [other for other in self.accepted if not other.partial]
+        before = [] if drop.partial else self._snapshot_before(drop, whole)
+        today = [other for other in whole if other.drop_date == drop.drop_date]
+        return (self._keys(before, options), self._keys(today, options)) if before else ({}, {})
 
     def _write_profiles(self) -> None:
         rows = [{"drop": drop, "profile": json.dumps(self.profiles[drop].stored())} for drop in self.drop_ids]

@@ -193,7 +193,7 @@ def look(db: Connection, options: Settings | None = None) -> State:
     options = options or settings()
     known = arrivals_of.read_known(db)
     if _Process.scan is None and options.data_dir.is_dir():
-        _Process.scan = arrivals_of.scan(options.data_dir, known)
+        _Process.scan = arrivals_of.scan(options.data_dir, known, options.ignore)
         run_id()
     # Drops first: a build that commits in between then shows as an input that moved on, never as one that did not.
     drops = arrivals_of.read_drops(db)

@@ -31,6 +31,8 @@ from pipeline.ingest import RawTickets
 from pipeline.step import UserError, ledger, look
 from targets.database import lock_key
 
+pytestmark = pytest.mark.usefixtures("trusting")
+
 TICKETS = csv_text("support_tickets", {})
 LUIGI = ("-m", "luigi", "--module", "pipeline", "EduFlow", "--local-scheduler")
 SECRETS = ("Zaphodine", "Beeblebrox", "zaphodine@galaxy.example", "5550104242")
@@ -755,7 +757,7 @@ def test_what_is_no_file_of_ours_is_named_and_stops_nothing(house, capsys, tmp_p
     os.mkfifo(house.data / "pipe/support_tickets.csv")
     (house.data / os.fsdecode(b"support_tickets\xff.csv")).write_text(TICKETS)
     house.drop("notes.csv", "x")
-    assert house.run() == 0
+    assert house.run() == 30
     said = capsys.readouterr()
     assert tickets(house) == [("TKT001", "Help")]
     assert statuses(house) == {"in/support_tickets.csv": "staged"}

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import shutil
 import tempfile
+import time
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
+import openpyxl
 import pytest
 
 from pipeline.drops import Drop, File, Known, Scan, arrivals, scan, shown, unsettled
@@ -35,7 +38,8 @@ def file(path: str, content: str, day: date | None = None) -> File:
 def drop(drop_id: int, path: str, content: str, **different) -> Drop:
     values = {
         "dataset": "support_tickets", "drop_date": DAY, "status": "staged", "reason": None, "decision": None,
-        "judged_by": "judge", "partial": False, "in_raw": True, "size": 1, "rows": 1, "fields": (), "delimiter": ",",
+        "judged_by": "judge", "partial": False, "in_raw": True, "landed_on": DAY, "size": 1, "rows": 1,
+        "fields": (), "delimiter": ",",
     }  # fmt: skip
     return Drop(drop_id=drop_id, path=path, sha256=content, **{**values, **different})
 
@@ -80,10 +84,20 @@ def test_a_file_belongs_to_the_dataset_of_its_name(tmp_path, path):
     [
         ("support_tickets", "not a csv, xlsx or json file"),
         ("support_tickets.pdf", "not a csv, xlsx or json file"),
-        ("support_tickets.csv.zip", "not a csv, xlsx or json file"),
+        (
+            "support_tickets.csv.zip",
+            "not a csv, xlsx or json file; its name is like support_tickets: "
+            "unpack it, and name what is in it like support_tickets.xlsx",
+        ),
         ("support_tickets.csv.part", "not a csv, xlsx or json file"),
-        ("support_tickets (1).csv", "matches no dataset"),
-        ("my_support_tickets.csv", "matches no dataset"),
+        (
+            "support_tickets (1).csv",
+            "matches no dataset; its name is like support_tickets: name it support_tickets.csv",
+        ),
+        (
+            "x/my_support_tickets 20240301.csv",
+            "matches no dataset; its name is like support_tickets: name it x/support_tickets_2024-03-01.csv",
+        ),
         ("support_tickets/other.csv", "matches no dataset"),
         ("2024-02-08.csv", "matches no dataset"),
         ("2024-02-30/support_tickets.csv", "2024-02-30 in its path is no date"),
@@ -343,3 +357,92 @@ def test_a_refused_file_that_is_gone_or_replaced_is_not_tried_again():
 )
 def test_a_refused_drop_waits_until_its_path_brings_a_good_one_or_a_person_decides(drops, waiting):
     assert [found.drop_id for found in unsettled(drops)] == waiting
+
+
+# --- what waits -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "path, waits",
+    [
+        ("notes.csv", True),
+        ("list.txt", True),
+        ("old.xls", True),
+        ("report.ods", True),
+        ("export.zip", True),
+        ("export.csv.gz", True),
+        ("2024-02-30/support_tickets.csv", True),
+        ("letter.pdf", False),
+        ("photo.PNG", False),
+        ("support_tickets.csv.part", False),
+        ("support_tickets.csv", False),
+        ("README.csv", False),
+        (".hidden/notes.csv", False),
+    ],
+)
+def test_a_file_that_was_given_to_be_read_and_is_not_waits(tmp_path, path, waits):
+    assert [name for name, _ in look(tmp_path, path).waiting] == [path] * waits
+
+
+def test_what_the_ignore_patterns_name_is_not_looked_at(tmp_path):
+    tree(tmp_path, "notes.csv", "old/tickets.csv", "x/copy.bak.csv", "tickets.csv", "more.csv")
+    found = scan(tmp_path, {}, ("notes.csv", "old/*", "*.bak.csv"))
+    assert [file.path for file in found.files] == ["tickets.csv"]
+    assert [path for path, _ in found.waiting] == ["more.csv"]
+
+
+ATTENDANCE = "attendance_id,student_id,attendance_date,status,created_at"
+
+
+@pytest.mark.parametrize(
+    "name, content, said",
+    [
+        ("register.csv", ATTENDANCE, "its header fits attendance: name it attendance.csv"),
+        ("register.csv", ATTENDANCE.replace(",", ";"), "its header fits attendance: name it attendance.csv"),
+        ("register_2024-02-08.tsv", ATTENDANCE.replace(",", "\t"), "name it attendance_2024-02-08.tsv"),
+        ("register 08 20240208.csv", ATTENDANCE, "name it attendance_2024-02-08.csv"),
+        ("register.csv", "School of the Hill\n\n" + ATTENDANCE, "its header fits attendance"),
+        ("register.csv", "Attendance ID,Student-ID,status", "comes nearest to attendance, without attendance_date"),
+        ("register.csv", ATTENDANCE.encode("utf-16"), "its header fits attendance"),
+        ("register.csv.gz", gzip.compress(ATTENDANCE.encode()), "name it attendance.csv.gz"),
+        (
+            "register.json",
+            '[{"attendance_id": "1", "student_id": "2", "attendance_date": "", "status": ""}]',
+            "nearest",
+        ),
+        ("x/register.csv", ATTENDANCE, "name it x/attendance.csv"),
+        ("letter.csv", "Dear parents,\nhello", "matches no dataset"),
+        ("broken.xlsx", b"PK\x03\x04 no archive", "matches no dataset"),
+        ("broken.csv.gz", b"\x1f\x8b\x08broken", "matches no dataset"),
+        ("empty.csv", "", "matches no dataset"),
+    ],
+)
+def test_a_file_that_matches_no_dataset_is_told_what_would_load_it(tmp_path, name, content, said):
+    file = tmp_path / name
+    file.parent.mkdir(exist_ok=True)
+    file.write_bytes(content if isinstance(content, bytes) else content.encode())
+    ((path, why),) = scan(tmp_path, {}).waiting
+    assert path == name
+    assert why.endswith(said) if said == "matches no dataset" else said in why
+
+
+def test_two_files_that_match_nothing_are_not_told_the_same_name(tmp_path):
+    for name in ("attendance (1).csv", "attendance (2).csv", "attendance.csv"):
+        (tmp_path / name).write_text(ATTENDANCE)
+    said = [why.rpartition(" ")[2] for _, why in scan(tmp_path, {}).waiting]
+    assert said == ["attendance_1/attendance.csv", "attendance_2/attendance.csv"]
+
+
+def test_a_workbook_that_matches_no_dataset_is_told_by_its_header(tmp_path):
+    book = openpyxl.Workbook()
+    book.active.append(ATTENDANCE.split(","))
+    book.save(tmp_path / "register.xlsx")
+    ((_, why),) = scan(tmp_path, {}).waiting
+    assert "its header fits attendance: name it attendance.xlsx" in why
+
+
+def test_a_large_file_that_matches_nothing_is_not_read(tmp_path):
+    (tmp_path / "bomb.csv.gz").write_bytes(gzip.compress(b"x," * 50_000_000, 1))
+    started = time.monotonic()
+    assert len(scan(tmp_path, {}).waiting) == 1
+    assert time.monotonic() - started < 1

@@ -8,6 +8,8 @@ import pytest
 from conftest import csv_text
 from test_staging import emptied, load
 
+pytestmark = pytest.mark.usefixtures("trusting")
+
 Files = dict[str, str]
 
 

@@ -88,7 +88,7 @@ def test_actions_follow_what_got_worse():
     unknown = replace(FACTS, metrics=(metric("library_visits", 5, 9, "count"),))
     assert AGENT.opine(unknown).actions == ("Find out why this changed: Library visits fell from 9 to 5.",)
     fine = replace(FACTS, metrics=(metric(value=95),))
-    assert AGENT.opine(fine).actions == ("Keep going: nothing needs action at the moment.",)
+    assert AGENT.opine(fine).actions == ("Keep going: no metric asks for action at the moment.",)
 
 
 @pytest.mark.parametrize(

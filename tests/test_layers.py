@@ -24,8 +24,8 @@ MOST_LINES = 60
 # Modules of `pipeline` (and of its packages) from the bottom up: each may import those before it, and nothing after it.
 ORDER = [
     "contracts", "rules", "never_stored", "workbooks", "formulas", "sources",
-    "version", "home", "config", "guard", "drops", "step", "checks",
-    "ingest", "staging",
+    "version", "home", "config", "guard", "strays", "drops", "step", "checks",
+    "ingest", "staging", "held",
     "warehouse", "engine", "enrich", "marts", "metrics",
     "page", "page.markup", "page.charts", "page.opinions", "page.html", "page.figures", "reports", "attempts",
     "audit", "dictionary", "dictionary.drawing", "dictionary.lineage", "dictionary.catalogue", "dictionary.pages",

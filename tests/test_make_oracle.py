@@ -231,10 +231,12 @@ def test_a_decision_on_a_drop_builds_what_is_made_from_its_dataset(make, name):
 @pytest.mark.parametrize("name", some(list(DATASETS), "attendance"))
 def test_a_file_that_is_no_drop_builds_only_what_says_so(make, name):
     intake = make.oracle.rebuilt("intake:")
-    make.rebuilds(lambda: make.house.drop(f"not {name}.csv", "x\n"), intake, compare=False)
+    make.rebuilds(lambda: make.house.drop(f"not {name}.csv", "x\n"), intake, code=30, compare=False)
     refused = f"2024-02-04/{name}.csv"
     make.rebuilds(lambda: make.house.drop(refused, "x\n1\n"), intake | {f"raw.{name}"}, code=30)
-    make.rebuilds(lambda: make.house.do("refuse", make.house.one("select max(drop_id)::text from etl.drops")), intake)
+    make.rebuilds(
+        lambda: make.house.do("refuse", make.house.one("select max(drop_id)::text from etl.drops")), intake, code=30
+    )
 
 
 # --- settings -------------------------------------------------------------------------------------------------------
@@ -244,7 +246,9 @@ OTHER = {
     "as_of": "2024-03-01", "phone_country_code": "44", "phone_digits": "9", "attendance_status": "PRESENT,ABSENT",
     "encoding": "cp1252", "workers": "2", "reader_roles": "pg_monitor", "chunk_rows": "2",
     "guard_overlap": "0.1", "guard_growth": "9",
-    "guard_nulls": "0.9", "guard_rejects": "0.9", "guard_codes": "0.9", "llm": "on", "llm_model": "another",
+    "guard_nulls": "0.9", "guard_rejects": "0.9", "guard_codes": "0.9", "guard_missing": "0.9",
+    "guard_class": "9", "guard_rejected": "0.9", "guard_repeated": "0.9", "guard_unread": "0.95", "ignore": "*.bak",
+    "llm": "on", "llm_model": "another",
     "llm_max_calls": "1", "llm_batch": "1", "llm_concurrency": "1", "llm_timeout": "1", "llm_retries": "0",
     "llm_breaker": "1",
 }  # fmt: skip

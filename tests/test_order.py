@@ -13,7 +13,7 @@ from itertools import pairwise
 import psycopg2
 import pyarrow as pa
 import pytest
-from conftest import House, csv_text, url
+from conftest import TRUSTING, House, csv_text, url
 from hypothesis import HealthCheck, Verbosity, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
@@ -117,6 +117,7 @@ class Street:
         data.mkdir(exist_ok=True)
         address = url(self.keywords, database)
         environment = {"EDUFLOW_DATABASE": address, "EDUFLOW_DATA_DIR": str(data), "EDUFLOW_OUTPUT_DIR": f"{data}-out"}
+        environment |= TRUSTING  # what is held depends on what came before, and so on the order
         return House(data, data.with_name(f"{name}-out"), Database(address, data), environment)
 
     def close(self) -> None:

@@ -10,6 +10,8 @@ from itertools import permutations
 import pytest
 from conftest import ROWS, House, csv_text, json_text
 
+pytestmark = pytest.mark.usefixtures("trusting")
+
 DAY = "2024-02-08"
 
 
@@ -523,9 +525,13 @@ def test_a_roster_with_a_rejected_row_deactivates_nobody(house):
     assert sum(active for active, _, _ in students(house).values()) == 3
 
 
-def test_an_empty_roster_of_a_day_is_the_whole_truth_of_a_small_school(house):
+def test_an_empty_roster_of_a_day_is_the_whole_truth_once_a_person_says_so(house, monkeypatch):
+    monkeypatch.delenv("EDUFLOW_GUARD_MISSING")
     roster(house, "2024-02-08", "STU001")
     roster(house, "2024-02-09")
+    assert house.run() == 30
+    assert students(house) == {"STU001": (True, None, False)}
+    assert house.do("approve", "2") == 0
     assert house.run() == 0
     assert students(house) == {"STU001": (False, "2024-02-09", False)}
 

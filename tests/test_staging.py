@@ -16,6 +16,8 @@ from pipeline.config import PROJECT
 from pipeline.contracts import DATASETS
 from pipeline.step import _Process
 
+pytestmark = pytest.mark.usefixtures("trusting")
+
 Files = dict[str, str]
 
 

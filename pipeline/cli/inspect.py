@@ -12,7 +12,7 @@ import init_db
 from pipeline.cli.run import lacks_data_folder
 from pipeline.cli.tables import nearby, print_table
 from pipeline.config import PROJECT, Settings
-from pipeline.step import UserError, ledger, look, looking
+from pipeline.step import State, UserError, ledger, look, looking
 from targets.parts import some
 
 
@@ -22,7 +22,7 @@ def _exists(db: Any, relation: str) -> bool:
 
 def plan(_arguments: argparse.Namespace, options: Settings) -> int:
     from pipeline.audit import graph
-    from pipeline.drops import shown, unsettled
+    from pipeline.drops import shown, waiting
     from pipeline.ingest import RAW
 
     if lacks_data_folder(options):
@@ -32,15 +32,15 @@ def plan(_arguments: argparse.Namespace, options: Settings) -> int:
         state = look(db, options)
         arrivals = [arrival for step in RAW for arrival in step().arrivals(state).new]
         steps = [(step.target, step.why(state)) for step in graph()]
-        waiting = unsettled(state.drops)
+        waits = waiting(state.drops, state.scan)
     for arrival in arrivals:
         print(f"would land {shown(arrival.file.path)} ({arrival.file.dataset}, drop date {arrival.drop_date})")
     for line in _changes(changes):
         print(line)
     stale = [{"target": target, "why": why} for target, why in steps if why]
     print_table(stale, ("target", "why")) if stale else print("Nothing to do: everything is up to date.")
-    for drop in waiting:
-        print(f"waiting: drop {drop.drop_id} {drop.status}: {shown(drop.reason or '')}")
+    for each in waits:
+        print(f"waiting: {each}")
     return 0
 
 
@@ -104,6 +104,10 @@ def account(arguments: argparse.Namespace, options: Settings) -> int:
                 print(f"{name:13} {shown(str(value))}")
         for name in db.execute(NEVER_STORED, values).scalars():
             print(f"column {shown(name)!r} is never stored")
+        if drop["status"] in ("held", "refused"):
+            _to_decide_by(db, look(db, options), arguments.drop)
+            if drop["status"] == "held":
+                return 0
         print("\nEmpty cells per column, of the accepted rows")
         print_table([dict(row._mapping) for row in db.execute(EMPTY_CELLS, values)], ("column", "empty", "share"))
         print("\nWhat the rules did")
@@ -111,6 +115,53 @@ def account(arguments: argparse.Namespace, options: Settings) -> int:
         print("\nRejected and duplicate rows (original text: etl.rejects; of the open ones output/rejects)")
         print_table([dict(row._mapping) for row in rejects], ("line", "outcome", "reasons", "key", "open"))
     return 0
+
+
+SHOWN_IDS = 50  # of a class
+
+
+def _to_decide_by(db: Any, state: State, drop_id: int) -> None:
+    """What is known of a held or refused drop: limits passed, who is missing or new, what approving would change."""
+    from pipeline import held
+
+    drop = next(drop for drop in state.drops if drop.drop_id == drop_id)
+    if drop.status == "held":
+        print("\nWhy it is held")
+        for found in held.findings(db, drop_id):
+            limit = f"{found['setting'] or 'limit'} {found['limit']}, here {found['value']}"
+            print(f"  {found['what']}" + (f"\n    {limit}" if found["limit"] else ""))
+        seen = held.outlook(db, state, drop)
+        print("\nWhat would change if it were approved")
+        print_table(seen.effects(), ("what", "count"))
+        if seen.before and (classes := seen.by_class()):
+            print("\nMissing and new, by class")
+            print_table(classes, ("class", "before", "here", "missing", "new"))
+        for what, keys in (("Missing", seen.missing), ("New", seen.new)):
+            _print_keys(what, keys)
+        if seen.reasons:
+            print("\nRows that would be rejected, by reason")
+            reasons = [{"reason": t.what, "rows": t.rows, "lines": ", ".join(map(str, t.lines))} for t in seen.reasons]
+            print_table(reasons, ("reason", "rows", "lines"))
+    print(f"\nDecided before, of {drop.dataset}")
+    columns = ("drop_id", "path", "drop_date", "decision", "decided_on", "status")
+    print_table(held.decided(db, drop.dataset), columns)
+    if drop.unsettled:
+        verbs = "approve or refuse" if drop.status == "held" else "refuse"
+        print(f"\nTo settle it: python -m pipeline {verbs} {drop_id}, or a corrected file at the same path")
+
+
+def _print_keys(what: str, keys: dict[str, str]) -> None:
+    """Ids by class: an operator's to see."""
+    from pipeline.drops import shown
+
+    by_class: dict[str, list[str]] = {}
+    for key, name in keys.items():
+        by_class.setdefault(name, []).append(shown(key))
+    if by_class:
+        print()
+    for name, found in sorted(by_class.items()):
+        more = f" and {len(found) - SHOWN_IDS:,} more" if len(found) > SHOWN_IDS else ""
+        print(f"{what}{f' in {name}' if name else ''}: {', '.join(found[:SHOWN_IDS])}{more}")
 
 
 def trace(arguments: argparse.Namespace, options: Settings) -> int:

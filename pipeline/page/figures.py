@@ -7,9 +7,10 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from pipeline import held
 from pipeline.contracts import DATASETS
-from pipeline.drops import datasets_without_a_file, shown, unsettled
-from pipeline.page.html import ATTENDANCE, AWAY, SCORE, Facts, Row
+from pipeline.drops import Drop, datasets_without_a_file, shown, unsettled
+from pipeline.page.html import ATTENDANCE, AWAY, NOTICED, SCORE, Facts, Row
 from pipeline.page.opinions import Opinions
 from pipeline.step import State
 
@@ -285,7 +286,8 @@ def facts(db: Connection, state: State) -> Facts:
     return Facts(
         as_of=db.execute(text("select as_of from analytics.as_of")).scalar_one_or_none(),
         school=_rows(db, SCHOOL)[0],
-        waiting=[{**vars(drop), "reason": shown(drop.reason or "")} for drop in waiting],
+        waiting=[_to_decide_by(db, state, drop, look=place < NOTICED) for place, drop in enumerate(waiting)],
+        strays=[(shown(path), why) for path, why in state.scan.waiting],
         no_drops=[(shown(path), why) for path, why in state.scan.unmatched[:LISTED]],
         missing=datasets_without_a_file(state.drops),
         needing=_rows(db, NEEDING_FIRST, most=LISTED, **LIMITS),
@@ -307,6 +309,18 @@ def facts(db: Connection, state: State) -> Facts:
         queue=_rows(db, QUEUE),
         opinions=_opinions(db),
     )
+
+
+def _to_decide_by(db: Connection, state: State, drop: Drop, *, look: bool) -> Row:
+    """A drop that waits. look: whether it is shown, and so looked at."""
+    seen = held.outlook(db, state, drop) if look and drop.status == "held" else None
+    return {
+        **vars(drop),
+        "reason": shown(drop.reason or ""),
+        "effects": seen.effects() if seen else [],
+        "classes": seen.by_class() if seen and seen.before else [],
+        "decided": held.decided(db, drop.dataset),
+    }
 
 
 def _rows(db: Connection, query: str, **values: Any) -> list[dict[str, Any]]:

@@ -47,7 +47,8 @@ class Facts:
     """What the page shows; each list with the number of rows it was cut from.
 
     school       one row of totals, and of the 30 days up to as_of
-    waiting      refused and held drops
+    waiting      refused and held drops; of a held one `classes` (missing and new by class) and `effects` of approving
+    strays       (path, why) of files that wait, because they match no dataset
     no_drops     (path, why) of files that are no drop; missing: datasets without a file
     needing      students who need a look, the most pressing first; needing_counts: how many, in all and for what
     classes      the ones that need most attention, when there are many
@@ -59,6 +60,7 @@ class Facts:
     as_of: date | None
     school: Row
     waiting: Sequence[Row]
+    strays: Sequence[tuple[str, str]]
     no_drops: Sequence[tuple[str, str]]
     missing: Sequence[str]
     needing: Sequence[Row]
@@ -156,26 +158,50 @@ def _nothing(facts: Facts) -> Html:
 
 
 def _waiting(facts: Facts) -> Html | None:
-    """Refused and held files first: their rows are in none of the numbers below."""
-    if not facts.waiting:
+    """What was given and not taken first: it is in none of the numbers below."""
+    total = len(facts.waiting) + len(facts.strays)
+    if not total:
         return None
-    title = f"{several(len(facts.waiting), 'file')} wait{'s' if len(facts.waiting) == 1 else ''} for a decision"
+    title = f"{several(total, 'file')} wait{'s' if total == 1 else ''} for a decision"
     items = [
-        el("li", el("b", f"{words(row['dataset'])}, {day(row['drop_date'])}, {row['status']}: "), row["reason"])
-        for row in facts.waiting[:NOTICED]
+        *map(_waiting_drop, facts.waiting),
+        *(el("li", el("code", path), f": {why}") for path, why in facts.strays),
     ]
+    verbs = ("Put a corrected file at the same place, or have whoever runs EduFlow decide: ",
+             el("code", "python -m pipeline approve"), " (a held file) or ", el("code", "refuse"), ".")  # fmt: skip
     return el(
         "div",
         el("h2", title, id="waiting"),
-        el("p", f"{'Its' if len(facts.waiting) == 1 else 'Their'} rows are in none of the numbers below."),
-        el("ul", *items),
-        more(len(items), len(facts.waiting), "python -m pipeline account"),
-        el("p", "Put a corrected file at the same place, or have whoever runs EduFlow decide: ",
-           el("code", "python -m pipeline approve"), " (a held file) or ", el("code", "refuse"), "."),
+        el("p", f"{'Its' if total == 1 else 'Their'} rows are in none of the numbers below."),
+        el("ul", *items[:NOTICED]),
+        more(min(len(items), NOTICED), total, "python -m pipeline account"),
+        el("p", *verbs) if facts.waiting else None,
+        el("p", "A file that no dataset is called like is loaded under another name, or no longer waits when it is "
+           "taken away or named in the setting ", el("code", "ignore"), ".") if facts.strays else None,
         class_="notice",
         role="region",
         aria_labelledby="waiting",
     )  # fmt: skip
+
+
+def _waiting_drop(row: Row) -> Html:
+    """Why a drop waits; of a held one how many are missing or new in each class, and what approving it would change."""
+    said = [el("b", f"{words(row['dataset'])}, {day(row['drop_date'])}, {row['status']}: "), row["reason"]]
+    effects = ", ".join(f"{number(each['count'])} {each['what']}" for each in row["effects"])
+    if effects:
+        said.append(el("p", f"If it were approved: {effects}."))
+    if row["classes"]:
+        names = ["*Class", "#Before", "#In this file", "#Missing", "#New"]
+        rows = [
+            (each["class"], *(number(each[name]) for name in ("before", "here", "missing", "new")))
+            for each in row["classes"][:NOTICED]
+        ]
+        said.append(table("Missing and new, by class", names, rows))
+        said.append(more(len(rows), len(row["classes"]), "python -m pipeline account DROP"))
+    if row["decided"]:
+        before = "; ".join(f"{each['decision']} {day(each['decided_on'])}" for each in row["decided"][:NOTICED])
+        said.append(el("p", f"Decided before, of {words(row['dataset'])}: {before}."))
+    return el("li", *said)
 
 
 def _tiles(facts: Facts) -> Html:

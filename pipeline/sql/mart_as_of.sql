@@ -1,7 +1,8 @@
 -- one row: the day that time-relative measures refer to. key: only_row
--- reads: warehouse.fact_student_progress, warehouse.fact_attendance, warehouse.fact_assessments, warehouse.dim_date
+-- reads: warehouse.fact_student_progress, warehouse.fact_attendance, warehouse.fact_assessments, warehouse.dim_date,
+-- etl.drops
 -- the configured day (:as_of), else the latest day on which at least two students were active: a learning event (UTC),
--- an assessment, or presence in class
+-- an assessment, or presence in class; not later than the day the newest file of these came, wherever on earth
 with active as (
     select date_key, min(student_key) as first_student, max(student_key) as last_student
     from warehouse.fact_student_progress
@@ -27,6 +28,11 @@ latest as (
     select max(d.date) as day
     from active_days
     inner join warehouse.dim_date as d using (date_key)
+    where d.date <= (
+        select max((landed_at at time zone 'utc' + interval '14 hours')::date)
+        from etl.drops
+        where status = 'staged' and dataset in ('student_progress', 'attendance', 'assessments')
+    )
 )
 select
     true as only_row,

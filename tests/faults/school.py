@@ -51,7 +51,7 @@ SECOND_DAY = {
         {"student_id": "STU008"},
         {"student_id": "", "full_name": "Nobody"},
     ),
-    "students_enrollment.rejects-1.csv": csv_text("students_enrollment", {"student_id": "STU009"}),
+    "students_enrollment.rejects-7.csv": csv_text("students_enrollment", {"student_id": "STU009"}),
     "students.csv": _roster(STUDENTS[:-1], class_id="CLASS-10B", updated_at="2024-02-02T09:00:00Z"),
     "student_progress.csv": csv_text(
         "student_progress",

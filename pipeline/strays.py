@@ -1,0 +1,163 @@
+"""Strays: files in the data folder that are no drop. Which of them wait for a person, and what would load them.
+
+A file with the ending of a table was given to be read, so it waits; the dataset that its header fits is named. The
+header is only looked at: a bounded piece of the file, in which whatever is wrong means that it fits nothing.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+import zipfile
+import zlib
+from collections.abc import Container
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path, PurePosixPath
+
+from pipeline.contracts import DATASETS, Dataset
+
+LOADABLE = "csv|tsv|txt|xlsx|json|jsonl|ndjson"
+OTHERS = "tab|psv|xls|xlsm|xlsb|xltx|ods|numbers|parquet|xml"
+TABLE = re.compile(rf"\.({LOADABLE}|{OTHERS})(\.(gz|zip|bz2|xz|zst))?$|\.(zip|gz|7z|rar|tar|tgz)$", re.IGNORECASE)
+LOADED = re.compile(rf"\.({LOADABLE})(\.gz)?$", re.IGNORECASE)
+DAY = re.compile(r"(?<!\d)(\d{4})[-_. ]?(\d{2})[-_. ]?(\d{2})(?!\d)")
+PIECE = 64_000  # bytes looked at, unpacked
+MOST_PACKED = 20_000_000  # bytes of a workbook that is looked at
+LOOKED_AT = 100  # strays of one scan; of more, the first ones
+MOST_NAMES = 500  # of a header
+PACKED = {"zip", "gz", "7z", "rar", "tar", "tgz", "bz2", "xz", "zst"}
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A dataset that a header fits: so many of its columns are there, the others are missing."""
+
+    dataset: Dataset
+    there: int
+    missing: tuple[str, ...]
+
+
+def is_table(name: str) -> bool:
+    """Whether a file's name says that it holds a table, or something packed."""
+    return TABLE.search(name) is not None
+
+
+def advice(absolute: Path, path: str, taken: Container[str]) -> str:
+    """What the file is likely to be and what would load it; "" when nothing is known. taken: paths of other files."""
+    found = fitting(header(absolute))
+    dataset = found.dataset if found else _by_name(PurePosixPath(path).name)
+    if dataset is None:
+        return ""
+    if found and not found.missing:
+        said = f"its header fits {dataset.name}"
+    elif found:
+        columns = ", ".join(found.missing[:3]) + (", ..." if len(found.missing) > 3 else "")
+        said = f"its header comes nearest to {dataset.name}, without {columns}"
+    else:
+        said = f"its name is like {dataset.name}"
+    more = "add what is missing and " if found and found.missing else ""
+    return f"{said}: {more}{_remedy(path, dataset, taken)}"
+
+
+def _remedy(path: str, dataset: Dataset, taken: Container[str]) -> str:
+    """Under which name it would be loaded."""
+    name = PurePosixPath(path).name
+    ending = LOADED.search(name)
+    suffix = ending.group().lower() if ending else ".xlsx"
+    day = _day(name)
+    wanted = PurePosixPath(path).with_name(dataset.name + (f"_{day}" if day else "") + suffix)
+    if str(wanted) in taken:  # in a folder of its own: its name counts, not where it is
+        folder = re.sub(r"[^\w-]+", "_", name[: -len(suffix)] if ending else name).strip("_")
+        wanted = wanted.parent / (folder or "other") / wanted.name
+    if ending:
+        return f"name it {wanted}"
+    packed = name.lower().rpartition(".")[2] in PACKED
+    return f"unpack it, and name what is in it like {wanted}" if packed else f"save it as {wanted}"
+
+
+def _day(name: str) -> date | None:
+    """A day in the name, with or without dashes."""
+    for found in DAY.finditer(name):
+        try:
+            return date(*map(int, found.groups()))
+        except ValueError:
+            continue
+    return None
+
+
+def _by_name(name: str) -> Dataset | None:
+    """The dataset whose name is in the file's; the longest, so that student_progress is not students."""
+    plain = _plain(name)
+    names = {alias: dataset for dataset in DATASETS.values() for alias in (dataset.name, *dataset.aliases)}
+    return next((names[alias] for alias in sorted(names, key=len, reverse=True) if alias in plain), None)
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
+
+
+def fitting(names: list[str]) -> Fit | None:
+    """The dataset that most of these column names belong to; at least half of its columns must be there."""
+    given = {_plain(name) for name in names[:MOST_NAMES]}
+    fits = []
+    for dataset in DATASETS.values():
+        missing = tuple(column.name for column in dataset.columns if given.isdisjoint((column.name, *column.aliases)))
+        fits.append(Fit(dataset, len(dataset.columns) - len(missing), missing))
+    best = max(fits, key=lambda fit: (not fit.missing, fit.there / len(fit.dataset.columns)))
+    return best if best.there >= max(2, len(best.dataset.columns) / 2) else None
+
+
+# --- the header -----------------------------------------------------------------------------------------------------
+
+
+def header(absolute: Path) -> list[str]:
+    """The column names that a file seems to have; none when it can't be told."""
+    try:
+        with absolute.open("rb") as file:
+            head = file.read(PIECE)
+        if head.startswith(b"PK\x03\x04"):
+            return _of_workbook(absolute)
+        if head.startswith(b"\x1f\x8b"):
+            head = zlib.decompressobj(wbits=31).decompress(head, PIECE)
+        return _of_text(head)
+    except (
+        OSError,
+        EOFError,
+        ValueError,
+        zlib.error,
+        zipfile.BadZipFile,
+        NotImplementedError,
+        RuntimeError,
+        csv.Error,
+    ):
+        return []
+
+
+def _of_text(head: bytes) -> list[str]:
+    wide = head.startswith((b"\xff\xfe", b"\xfe\xff"))
+    text = head.decode("utf-16" if wide else "utf-8-sig", "replace").lstrip()
+    if text.startswith(("[", "{")):
+        return list(dict.fromkeys(re.findall(r'"([^"\\]{1,200})"\s*:', text)))
+    lines = [line for line in text.splitlines()[:20] if line.strip()]
+    rows = [next(csv.reader([line], delimiter=mark), []) for line in lines for mark in ",;\t|"]
+    return max(rows, key=lambda row: _known_names(row), default=[])
+
+
+def _known_names(row: list[str]) -> int:
+    fit = fitting(row)
+    return fit.there if fit else 0
+
+
+def _of_workbook(absolute: Path) -> list[str]:
+    """The texts of a workbook's first cells; those of its shared strings stand near the front."""
+    if absolute.stat().st_size > MOST_PACKED:
+        return []
+    with zipfile.ZipFile(absolute) as archive:
+        parts = {"xl/sharedStrings.xml", "xl/worksheets/sheet1.xml"} & set(archive.namelist())
+        found: list[str] = []
+        for name in sorted(parts):
+            with archive.open(name) as part:
+                text = part.read(PIECE).decode("utf-8", "replace")
+            found += re.findall(r"<t(?: [^>]{0,100})?>([^<]{1,200})</t>", text)[:MOST_NAMES]
+    return found
