@@ -32,7 +32,7 @@ from pipeline.cli.verbs import GOALS
 from pipeline.config import Settings
 from pipeline.drops import shown
 from pipeline.scheduler import SCHEME, address
-from pipeline.step import State, Step, UserError, begin_run, cancel_statement, count_steps, ledger, log, look, run_id
+from pipeline.step import Step, UserError, begin_run, cancel_statement, count_steps, ledger, log, look, run_id
 from targets.artifact import ArtifactError
 from targets.database import DatabaseError
 
@@ -280,7 +280,7 @@ def _shown(*, verbose: bool) -> Iterator[None]:
 
 
 def _finish(options: Settings, attempt: Attempt, *, verbose: bool) -> None:
-    from pipeline.drops import datasets_without_a_file
+    from pipeline.drops import datasets_without_a_file, waiting
     from pipeline.engine import sent_line
 
     if attempt.exit_code in (130, 143):
@@ -297,7 +297,7 @@ def _finish(options: Settings, attempt: Attempt, *, verbose: bool) -> None:
         sent = sent_line(db, run_id(), options)
         if verbose and attempt.built:
             _print_everything(db)
-    waiting = _waiting(state)
+    waits = waiting(state.drops, state.scan)
     if attempt.exit_code == 0 and not attempt.built:
         print(f"Nothing to do: everything is up to date. {attempt.seconds:.1f} s")
     elif changed:
@@ -305,12 +305,17 @@ def _finish(options: Settings, attempt: Attempt, *, verbose: bool) -> None:
         print_table(changed, tuple(changed[0]))
     if sent:
         print(sent)
-    _print_some("File that is no drop", [f"{path!r}: {why}" for path, why in state.scan.unmatched])
+    told = [f"{path!r}: {why}" for path, why in state.scan.unmatched if (path, why) not in state.scan.waiting]
+    _print_some("File that is no drop", told)
     if attempt.built and (missing := [n for n in datasets_without_a_file(state.drops) if not state.scan.of(n)]):
         print(f"No file yet for: {', '.join(missing)}")
-    _print_some("Waits for you", waiting)
-    if waiting:
+    _print_some("Waits for you", list(map(str, waits)))
+    if any(each.is_drop for each in waits):
         print("Look at a drop: eduflow account DROP. Settle it: eduflow approve DROP or refuse DROP, or send it again.")
+    if state.scan.waiting:
+        print(
+            "A file that no dataset is called like: name it as said, take it away, or name it in the setting `ignore`."
+        )
     if attempt.exit_code == 0 and not attempt.built:
         return
     ending = "All good" if attempt.exit_code == 0 else f"Not all is well (exit code {attempt.exit_code})"
@@ -318,12 +323,6 @@ def _finish(options: Settings, attempt: Attempt, *, verbose: bool) -> None:
     there = {what: options.output_dir / name for what, name in made.items() if (options.output_dir / name).is_file()}
     where = ". ".join(f"{what}: {nearby(file)}" for what, file in there.items())
     print(f"\n{ending}: {attempt.built} targets built in {attempt.seconds:.1f} s. {where}".rstrip())
-
-
-def _waiting(state: State) -> list[str]:
-    from pipeline.drops import unsettled
-
-    return [f"drop {drop.drop_id} {drop.status}: {drop.reason}" for drop in unsettled(state.drops)]
 
 
 def _print_some(what: str, items: list[str]) -> None:

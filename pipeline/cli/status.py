@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from pipeline.config import Settings
-from pipeline.drops import unsettled
+from pipeline.drops import waiting
 from pipeline.reports import waiting_kinds
 from pipeline.step import ledger, look
 
@@ -68,7 +68,7 @@ def facts_of(db: Connection, options: Settings) -> dict[str, Any]:
         "last_new_data": seen.new_data,
         "drops": seen.drops,
         "waiting": waiting_kinds(state),
-        "waiting_for": [f"drop {drop.drop_id} {drop.status}: {drop.reason}" for drop in unsettled(state.drops)],
+        "waiting_for": [str(each) for each in waiting(state.drops, state.scan)],
     }
 
 
