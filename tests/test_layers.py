@@ -30,7 +30,7 @@ ORDER = [
     "page", "page.markup", "page.charts", "page.opinions", "page.html", "page.figures", "reports", "attempts",
     "audit", "dictionary", "dictionary.drawing", "dictionary.lineage", "dictionary.catalogue", "dictionary.pages",
     "analytics", "worker", "scheduler", "__init__",
-    "cli.tables", "cli.verbs", "cli.run", "cli.inspect", "cli.sql", "cli.decide", "cli.homes", "cli.ui", "cli.status",
+    "cli.tables", "cli.verbs", "cli.run", "cli.inspect", "cli.sql", "cli.decide", "cli.home", "cli.ui", "cli.status",
     "cli", "__main__",
 ]  # fmt: skip
 

@@ -9,11 +9,13 @@ from collections.abc import Sequence
 import psycopg2
 from sqlalchemy.exc import DBAPIError
 
+from init_db.server import ServerError
 from pipeline import home as homes
 from pipeline.cli import verbs
 from pipeline.cli.tables import printable_streams
 from pipeline.config import ConfigError, settings, use
 from pipeline.step import UserError
+from targets.backup import BackupError
 from targets.database import DatabaseError, complaint, is_retryable
 
 
@@ -31,7 +33,7 @@ def _main(argv: Sequence[str] | None) -> int:
             os.environ["EDUFLOW_HOME"] = str(arguments.home.expanduser().absolute())
         use(homes.current())
         return int(arguments.do(arguments, settings()) or 0)
-    except (ConfigError, DatabaseError, UserError) as error:
+    except (BackupError, ConfigError, DatabaseError, ServerError, UserError) as error:
         print(error, file=sys.stderr)
         return 1
     except (DBAPIError, psycopg2.Error) as error:

@@ -55,13 +55,19 @@ def parser() -> Parser:
     added.add_argument("--socket", type=Path, metavar="PATH", help="for the runs (default: in the home)")
     added.add_argument("--listen", metavar="ADDRESS", default="127.0.0.1", help="of the page (default loopback)")
     sentence = "make a folder the home of a school: its data, output, settings and database"
-    added = verb("init", "homes", sentence, "init ~/hill-school")
+    added = verb("init", "home", sentence, "init ~/hill-school")
     added.add_argument("folder", type=Path, metavar="FOLDER")
     added.add_argument("--adopt", action="store_true", help="take the place of the home that filled the database")
     sentence = "how the last attempt ended and what waits, with an exit code for a monitor"
     added = verb("status", "status", sentence, "status --json")
     added.add_argument("--json", action="store_true", help="the same as JSON")
     added.add_argument("--max-age", type=count, default=26, metavar="HOURS", help="an older attempt is late (26)")
+    sentence = "write what can't be made again (raw, the ledger, decisions) into one file"
+    verb("backup", "home", sentence, "backup hill-2027-01-31.sql.gz").add_argument("file", type=Path, metavar="FILE")
+    sentence = "load a backup into an empty database; the next run builds the tables"
+    verb("restore", "home", sentence, "restore hill-2027-01-31.sql.gz").add_argument("file", type=Path, metavar="FILE")
+    added = verb("purge", "home", "remove the database of the home with every decision, and the outputs", "purge")
+    added.add_argument("--yes", action="store_true", help="do not ask for the name of the home (for scripts)")
     verb("plan", "inspect", "what would run, and why; runs nothing", "plan")
     added = verb("account", "inspect", "the balance of every drop; of one drop with its rules and rejects", "account 7")
     added.add_argument("drop", nargs="?", type=count)

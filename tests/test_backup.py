@@ -1,0 +1,154 @@
+"""The drill: backup, destroy, restore, run; and every table is as it was. And what can go wrong with a backup."""
+
+from __future__ import annotations
+
+import gzip
+import random
+import re
+import shutil
+
+import pytest
+
+from pipeline.config import PROJECT
+from pipeline.step import _Process
+from targets.backup import BackupError, read_head
+from tests.test_home import command, school  # noqa: F401 (a fixture)
+
+DECIDED = "select drop_id, path, status, decision, decided_at, reason from etl.drops order by drop_id"
+SETTLED = "select drop_id, line, settled_at from etl.settled order by 1, 2"
+RAW = "select format('raw.%I', table_name) from information_schema.tables where table_schema = 'raw' order by 1"
+
+
+@pytest.fixture
+def filled(house):
+    """The sample, with decisions of a person."""
+    for day in ("2024-02-08", "2024-02-09"):
+        shutil.copytree(PROJECT / "data" / day, house.data / day)
+    assert house.run() == 0
+    rejected, line = house.query("select drop_id, line from etl.rejects where outcome = 'rejected' order by 1, 2")[0]
+    assert house.do("refuse", str(rejected), "--line", str(line)) == 0
+    retracted = house.one("select max(drop_id) from etl.drops where dataset = 'support_tickets'")
+    assert house.do("retract", str(retracted)) == 0
+    assert house.run() == 0
+    return house
+
+
+def state(house) -> dict[str, list]:
+    found = {query: house.query(query) for query in (DECIDED, SETTLED)}
+    return found | {table: house.query(f"select * from {table} order by 1, 2") for (table,) in house.query(RAW)}
+
+
+def destroy(house) -> None:
+    house.query("drop schema raw, etl, staging, warehouse, analytics cascade")
+    _Process.migrated = ""
+
+
+def test_backup_destroy_restore_run_gives_every_table_as_before(filled, tmp_path, capsys):
+    tables, kept = filled.contents(), state(filled)
+    file = tmp_path / "backup.sql.gz"
+    assert filled.do("backup", str(file)) == 0
+    assert re.search(r"15 drops, 989 rows of raw, [0-9.]+ MB, in [0-9.]+ s", capsys.readouterr().out)
+    assert file.stat().st_mode & 0o777 == 0o600
+    destroy(filled)
+    assert filled.do("run") == 1  # empty, and it had been filled
+    assert "restore FILE" in capsys.readouterr().err
+    assert filled.do("restore", str(file)) == 0
+    assert re.search(r"Restored 15 drops .* in [0-9.]+ s. Now build the tables: eduflow run", capsys.readouterr().out)
+    assert filled.run() == 0
+    assert filled.contents() == tables and state(filled) == kept
+    assert filled.run() == 0
+    assert "Nothing to do" in capsys.readouterr().out
+
+
+def test_a_backup_holds_no_derived_table_and_says_what_it_is(filled, tmp_path):
+    file = tmp_path / "backup.sql.gz"
+    filled.do("backup", str(file))
+    lines = gzip.decompress(file.read_bytes()).decode().splitlines()
+    assert lines[0].startswith("-- EduFlow backup {") and read_head(file)["drops"] == 15
+    assert not [line for line in lines if re.match("(CREATE TABLE|COPY) (staging|warehouse|analytics)", line)]
+
+
+def test_a_file_that_was_cut_off_or_damaged_is_refused(house, tmp_path):
+    house.rows("students.csv", "students", {})
+    assert house.run() == 0
+    file, damaged = tmp_path / "backup.sql.gz", tmp_path / "damaged.sql.gz"
+    house.do("backup", str(file))
+    whole = file.read_bytes()
+    chance = random.Random(7)
+    for cut in [0, 1, 20, len(whole) // 2, len(whole) - 9, len(whole) - 8, len(whole) - 1]:
+        damaged.write_bytes(whole[:cut])
+        with pytest.raises(BackupError):
+            read_head(damaged)
+    for _ in range(50):
+        place = chance.randrange(10, len(whole))
+        damaged.write_bytes(whole[:place] + bytes([whole[place] ^ (1 << chance.randrange(8))]) + whole[place + 1 :])
+        with pytest.raises(BackupError):
+            read_head(damaged)
+    # packed again after it was cut: gzip is content, the sum is not
+    text = gzip.decompress(whole)
+    for cut in (len(text) // 3, text.rindex(b"\n", 0, -1) + 1):
+        damaged.write_bytes(gzip.compress(text[:cut]))
+        with pytest.raises(BackupError):
+            read_head(damaged)
+    destroy(house)
+    assert house.do("restore", str(damaged)) == 1
+    assert house.query("select 1 from pg_namespace where nspname in ('raw', 'etl')") == []
+
+
+def test_a_restore_that_fails_half_way_leaves_nothing(house, tmp_path, capsys):
+    house.rows("students.csv", "students", {"student_name": "Very Private"})
+    assert house.run() == 0
+    file = tmp_path / "backup.sql.gz"
+    house.do("backup", str(file))
+    destroy(house)
+    house.query("create schema raw")
+    house.query("create table public.blocker (i int)")
+    house.query(
+        """create function public.refuse() returns event_trigger language plpgsql as $$ begin
+        if exists (select from pg_event_trigger_ddl_commands() where object_identity = 'etl.targets') then
+            raise exception 'Very Private is refused'; end if; end $$"""
+    )
+    house.query("create event trigger refuse on ddl_command_end execute function public.refuse()")
+    assert house.do("restore", str(file)) == 1
+    said = capsys.readouterr().err
+    assert "nothing was" in said and "Very Private" not in said
+    assert house.query("select 1 from pg_namespace where nspname = 'etl'") == []
+    house.query("drop event trigger refuse")
+    assert house.do("restore", str(file)) == 0
+
+
+@pytest.mark.parametrize("content", [b"", b"no gzip", gzip.compress(b"select 1;\n")])
+def test_what_is_no_backup_is_refused_in_one_line(house, tmp_path, capsys, content):
+    (tmp_path / "other.gz").write_bytes(content)
+    assert house.do("restore", str(tmp_path / "other.gz")) == 1
+    said = capsys.readouterr().err.strip()
+    assert len(said.splitlines()) == 1 and "other.gz" in said
+    assert house.do("restore", str(tmp_path / "nowhere.gz")) == 1
+    assert "No such file" in capsys.readouterr().err
+    assert house.do("backup", str(tmp_path / "nowhere" / "x.gz")) == 1
+    assert "can't be written" in capsys.readouterr().err
+
+
+def test_a_database_with_something_in_it_is_not_restored_into(filled, tmp_path, capsys):
+    file = tmp_path / "backup.sql.gz"
+    filled.do("backup", str(file))
+    before = state(filled)
+    assert filled.do("restore", str(file)) == 1
+    assert "is not empty" in capsys.readouterr().err and state(filled) == before
+
+
+def test_an_embedded_home_is_purged_by_its_name_and_comes_back(command, tmp_path):  # noqa: F811
+    command("init", "hill")
+    home = tmp_path / "hill"
+    school(home)
+    (home / "output" / "mine.txt").write_text("not EduFlow's")
+    command("-C", home, "run")
+    command("-C", home, "backup", tmp_path / "b.gz")
+    assert "nothing was removed" in command("-C", home, "purge", code=1)
+    assert "Nothing to do" in command("-C", home, "run")
+    command("-C", home, "purge", "--yes")
+    assert sorted(path.name for path in (home / "output").rglob("*") if path.is_file()) == ["mine.txt"]
+    assert (home / "data" / "students_enrollment.csv").exists()
+    assert "Restored 1 drops" in command("-C", home, "restore", tmp_path / "b.gz")
+    assert "All good" in command("-C", home, "run")
+    assert "Asha Rao" in command("-C", home, "show", "student_360")
