@@ -25,6 +25,7 @@ from init_db.derived import (
     create_derived,
     make_schema,
     outdated,
+    remove_all,
     survey,
 )
 from init_db.ownership import NotOursError, check_schemas, recognise_copy
@@ -45,6 +46,7 @@ __all__ = [
     "migrate",
     "outdated",
     "relations",
+    "remove_all",
     "survey",
 ]
 

@@ -145,3 +145,9 @@ def _pieces(source: str) -> list[tuple[str, bool]]:
         pieces.append(("\n" if found["comment"] else found[0], not found["comment"]))
         begin = found.end()
     return [piece for piece in (*pieces, (source[begin:], False)) if piece[0]]
+
+
+def state_tables() -> set[str]:
+    """The tables of raw and the ledger that the state files make."""
+    files = FOLDER.parent.glob("state_*.sql")
+    return {name for path in files for name in re.findall(r"create table if not exists (\w+\.\w+)", path.read_text())}

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from init_db import rights
-from init_db.ddl import DERIVED, Relation, relations, schema_comment
+from init_db.ddl import DERIVED, STATE, Relation, relations, schema_comment, state_tables
 from init_db.ownership import DATABASE, FOUND, PARTS, NotOursError, Present, dependents, some
 
 # Serialises set-up between processes: any constant does, as long as nobody else takes it.
@@ -311,3 +311,34 @@ def _forget(db: Connection, changes: list[Change]) -> None:
         """),
         {"tables": tables, "parts": [f"ddl:{name}" for name in tables]},
     )
+
+
+def remove_all(db: Connection) -> list[str]:
+    """Drop everything that EduFlow made; return the schemas that stay because others keep something in them.
+
+    NotOursError, and nothing is dropped, when something of others depends on it.
+    """
+    present = [found.present for found in _look(db).values() if found.present]
+    foreign = {name: others for name, others in dependents(db, present).foreign.items() if others}
+    if foreign:
+        name, others = next(iter(foreign.items()))
+        raise NotOursError(
+            f"{some(others)} depends on {name} and is not EduFlow's; nothing was removed. Drop or move it first"
+        )
+    schemas = {*db.execute(text("select name from etl.objects where kind = 'schema'")).scalars(), *STATE}
+    _drop(db, present)
+    there = "select schemaname || '.' || tablename from pg_tables where schemaname = any(:schemas)"
+    state = state_tables() & set(db.execute(text(there), {"schemas": list(STATE)}).scalars())
+    db.exec_driver_sql(f"drop table {', '.join(sorted(state))} restrict")
+    kept = db.execute(
+        text("""
+            select n.nspname from pg_namespace as n where n.nspname = any(:schemas) and exists (
+                select from pg_depend as d where d.refclassid = 'pg_namespace'::regclass and d.refobjid = n.oid
+            )
+        """),
+        {"schemas": sorted(schemas)},
+    ).scalars()
+    staying = sorted(kept)
+    for schema in sorted(schemas - set(staying)):
+        db.exec_driver_sql(f"drop schema if exists {schema} restrict")
+    return staying

@@ -152,3 +152,21 @@ def test_an_embedded_home_is_purged_by_its_name_and_comes_back(command, tmp_path
     assert "Restored 1 drops" in command("-C", home, "restore", tmp_path / "b.gz")
     assert "All good" in command("-C", home, "run")
     assert "Asha Rao" in command("-C", home, "show", "student_360")
+
+
+def test_purge_of_an_own_server_drops_what_is_eduflows_and_nothing_else(filled, capsys):
+    filled.query("create table public.theirs (i int)")
+    filled.query("create table analytics.notes (i int)")
+    filled.query("create view public.looks as select student_id from warehouse.dim_students")
+    tables = filled.contents()
+    assert filled.do("purge", "--yes") == 1
+    assert "public.looks depends on warehouse.dim_students" in capsys.readouterr().err and filled.contents() == tables
+    filled.query("drop view public.looks")
+    assert filled.do("purge", "--yes") == 0
+    assert "schema analytics stays" in capsys.readouterr().out
+    left = filled.query("""
+        select n.nspname || '.' || relname from pg_class as c inner join pg_namespace as n on c.relnamespace = n.oid
+        where relkind in ('r', 'v') and n.nspname not in ('pg_catalog', 'information_schema') order by 1
+    """)
+    assert left == [("analytics.notes",), ("public.theirs",)]
+    assert [path.name for path in filled.output.rglob("*") if path.is_file()] == []

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection, text
 
+import init_db
 from init_db import server
 from pipeline import home as homes
 from pipeline.audit import graph
@@ -115,7 +116,8 @@ def purge(arguments: argparse.Namespace, options: Settings) -> int:
             write_files(options.output_dir, patterns[target], {}, recorded=content)
     if options.database_url:
         with options.database.transaction() as db:
-            raise UserError("not yet")
+            for schema in init_db.remove_all(db):
+                print(f"The schema {schema} stays: others keep something in it.")
     else:
         server.remove(options.database_dir)
     options.home.forget_databases()
