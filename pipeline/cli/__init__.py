@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import psycopg2
 from sqlalchemy.exc import DBAPIError
 
+from init_db import NotOursError
 from init_db.server import ServerError
 from pipeline import home as homes
 from pipeline.cli import verbs
@@ -33,7 +34,7 @@ def _main(argv: Sequence[str] | None) -> int:
             os.environ["EDUFLOW_HOME"] = str(arguments.home.expanduser().absolute())
         use(homes.current())
         return int(arguments.do(arguments, settings()) or 0)
-    except (BackupError, ConfigError, DatabaseError, ServerError, UserError) as error:
+    except (BackupError, ConfigError, DatabaseError, NotOursError, ServerError, UserError) as error:
         print(error, file=sys.stderr)
         return 1
     except (DBAPIError, psycopg2.Error) as error:
