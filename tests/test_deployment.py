@@ -16,7 +16,9 @@ import pytest
 import yaml
 from test_postgres15 import external, server  # noqa: F401 - fixtures
 
+from pipeline import config
 from pipeline import home as homes
+from pipeline.cli import verbs
 
 PROJECT = Path(__file__).parent.parent
 DEPLOY = PROJECT / "deploy"
@@ -282,6 +284,13 @@ def test_every_python_that_is_promised_is_tested():
 # --- the handbook ---------------------------------------------------------------------------------------------------
 
 HANDBOOK = (PROJECT / "docs/operations.md").read_text()
+
+
+def test_every_verb_and_setting_of_the_handbook_exists():
+    called = set(re.findall(r"(?m)(?:^|`|'|&& )eduflow (?:-C \S+ )?([a-z]+)", HANDBOOK))
+    assert "run" in called and called <= set(verbs.names())
+    keys = {f"EDUFLOW_{key.upper()}" for key in config.eduflow().param_kwargs}
+    assert set(re.findall(r"EDUFLOW_[A-Z_]+", HANDBOOK)) <= keys | set(config.BESIDE)
 
 
 def test_every_alert_stands_in_the_handbook():
