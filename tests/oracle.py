@@ -19,7 +19,7 @@ from pipeline.staging import Staged
 from pipeline.step import Step
 
 # Said in the code of a step, not in its declarations: these also show which drops wait for a person.
-SHOWS_INTAKE = {"output/report", "output/run_summary"}
+SHOWS_INTAKE = {"output/report", "output/insights", "output/run_summary"}
 
 
 class Oracle:
