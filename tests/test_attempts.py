@@ -183,3 +183,27 @@ def test_a_run_without_a_terminal_prints_its_ending_alone(house, capsys):
     out = capsys.readouterr().out
     assert "Waits for you: drop 2 refused: tickets.csv" in out and "eduflow account DROP" in out
     assert "All good" not in out
+
+
+def test_the_ending_fits_forty_lines_with_twenty_thousand_drops(house, capsys):
+    house.rows("students.csv", "students", {})
+    assert house.run() == 0
+    house.query("""
+        insert into etl.drops (drop_id, dataset, path, sha256, size, drop_date, status, reason, judged_by, landed_at, rows,
+            read, current, superseded, duplicate, rejected)
+        select n + 100, 'attendance', 'old/' || n || '.csv', md5(n::text), 10, date '2020-01-01' + n / 20,
+            case when n % 50 = 0 then 'refused' else 'staged' end, case when n % 50 = 0 then 'line 1: no header' end,
+            null, case when n % 50 > 0 then now() - interval '2 days' end, case when n % 50 > 0 then 1 end,
+            case when n % 50 > 0 then 1 end, case when n % 50 > 0 then 0 end, case when n % 50 > 0 then 1 end,
+            case when n % 50 > 0 then 0 end, case when n % 50 > 0 then 0 end
+        from generate_series(1, 20000) as n
+    """)
+    house.query("update etl.drops set arrived_at = now() - interval '2 days' where path like 'old/%'")
+    house.rows("attendance_2024-03-01.csv", "attendance", {})
+    capsys.readouterr()
+    assert house.do("run") == 30
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) <= 40 and max(map(len, lines)) <= 320
+    assert any("more (eduflow status)" in line for line in lines)
+    assert house.do("status") == 30
+    assert len(capsys.readouterr().out.splitlines()) <= 14
