@@ -29,7 +29,7 @@ from pipeline.step import (
     Goal,
     State,
     Step,
-    UserError,
+    WaitsError,
     failure_recorded,
     glance,
     ledger,
@@ -403,7 +403,7 @@ class Intake(luigi.Task):
         with failure_recorded("intake", settings()):
             waits = retrying(self._noted)
         if waits:
-            raise UserError(waiting_text(waits))
+            raise WaitsError(waiting_text(waits))
 
     def _noted(self) -> list[Waiting]:
         with ledger() as db:

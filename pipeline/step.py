@@ -54,6 +54,10 @@ class UserError(Exception):
     """Something a person can put right; its text is the whole story, so no traceback is shown."""
 
 
+class WaitsError(UserError):
+    """Something that was given waits for a person: what is good is built."""
+
+
 class StepError(UserError):
     """A target could not be made: names it and what the database objects to, never a value."""
 
@@ -69,11 +73,12 @@ class _NoTraceback(logging.Filter):
 
     # What complete() raised comes as text.
     raised = re.compile(
-        r"(Will not run [^\n]*)\nTraceback .*\n\w+[.\w]*\.(?:User|Step|Config|Database|Artifact)Error: (.*)", re.S
+        r"(Will not run [^\n]*)\nTraceback .*\n\w+[.\w]*\.(?:User|Waits|Step|Config|Database|Artifact)Error: (.*)", re.S
     )
 
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None
+        record.waits = isinstance(error, WaitsError)  # `eduflow run` says it in its ending
         if error is None:  # Luigi asks for tracebacks where there are none: "NoneType: None"
             record.exc_info = None
         if isinstance(error, UserError | DatabaseError | ConfigError | ArtifactError):

@@ -180,7 +180,8 @@ def test_a_run_without_a_terminal_prints_its_ending_alone(house, capsys):
     assert lines[0] == "What this run changed" and lines[-1].startswith("All good: ") and len(lines) <= 40
     house.drop("tickets.csv", "nonsense\n1\n")
     assert house.do("run") == 30
-    out = capsys.readouterr().out
+    out, err = capsys.readouterr()
+    assert err == ""
     assert "Waits for you: drop 2 refused: tickets.csv" in out and "eduflow account DROP" in out
     assert "All good" not in out
 
@@ -189,8 +190,10 @@ def test_the_ending_fits_forty_lines_with_twenty_thousand_drops(house, capsys):
     house.rows("students.csv", "students", {})
     assert house.run() == 0
     house.query("""
-        insert into etl.drops (drop_id, dataset, path, sha256, size, drop_date, status, reason, judged_by, landed_at, rows,
-            read, current, superseded, duplicate, rejected)
+        insert into etl.drops (
+            drop_id, dataset, path, sha256, size, drop_date, status, reason, judged_by, landed_at, rows,
+            read, current, superseded, duplicate, rejected
+        )
         select n + 100, 'attendance', 'old/' || n || '.csv', md5(n::text), 10, date '2020-01-01' + n / 20,
             case when n % 50 = 0 then 'refused' else 'staged' end, case when n % 50 = 0 then 'line 1: no header' end,
             null, case when n % 50 > 0 then now() - interval '2 days' end, case when n % 50 > 0 then 1 end,

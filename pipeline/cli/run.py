@@ -266,6 +266,8 @@ def _shown(*, verbose: bool) -> Iterator[None]:
     log.setLevel(logging.INFO)
     errors = logging.StreamHandler(sys.stderr)
     errors.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
+    if not verbose:  # the ending says what waits
+        errors.addFilter(lambda record: not getattr(record, "waits", False))
     luigi_log = logging.getLogger("luigi-interface")
     luigi_log.handlers, luigi_log.propagate = [errors], False
     luigi_log.setLevel(logging.WARNING)
