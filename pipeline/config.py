@@ -150,7 +150,13 @@ class Settings:
 def settings() -> Settings:
     """The settings as they are now. Raises ConfigError for a value that can't be used."""
     given = tuple(sorted(item for item in os.environ.items() if item[0].startswith("EDUFLOW_") or item[0] == KEY))
-    return _settings(homes.current(), given, CmdlineParser.get_instance())
+    home = homes.current()
+    if home.folder not in (_read_from[-1:] or [Path.cwd()]):  # plain Luigi with EDUFLOW_HOME: it read another luigi.cfg
+        use(home)
+    return _settings(home, given, CmdlineParser.get_instance())
+
+
+_read_from: list[Path] = []  # the homes whose luigi.cfg was read, the one that counts last
 
 
 def use(home: Home) -> None:
@@ -160,6 +166,7 @@ def use(home: Home) -> None:
         config.remove_section(section)
     own = [homes.packaged(), home.folder / "luigi.cfg", os.environ.get("LUIGI_CONFIG_PATH", "")]
     config.read(["/etc/luigi/client.cfg", "/etc/luigi/luigi.cfg", *map(str, own)])
+    _read_from[:] = [home.folder]
     _settings.cache_clear()
 
 

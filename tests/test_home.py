@@ -217,3 +217,9 @@ def test_of_processes_that_start_at_once_all_see_one_id(tmp_path):
 def test_the_settings_of_a_new_home_are_comments_over_the_defaults():
     settings = homes.commented(homes.packaged().read_text())
     assert "\n# guard_overlap = 0.7\n" in settings and "\n[retcode]\nalready_running = 10\n" in settings
+
+
+def test_plain_luigi_reads_the_settings_of_the_home_that_the_environment_names(house, tmp_path):
+    (tmp_path / "luigi.cfg").write_text("[eduflow]\nas_of = nonsense\n")
+    done = house.command("-m", "luigi", "--module", "pipeline", "RawStudents", "--local-scheduler")
+    assert "as_of must be a date" in done.stderr and done.returncode != 0
