@@ -1,4 +1,4 @@
-# make run: everything on data/. make test: the tests. No other step.
+# make run: everything on data/. make test: the tests. No other step. `make` also puts `eduflow` into .venv/bin.
 # "$(BIN)" is quoted throughout: the folder it is in may hold blanks.
 SHELL := /bin/bash
 PYTHON ?= python3
@@ -23,6 +23,7 @@ $(ready): requirements.lock
 	@test -x "$(BIN)/python" || $(PYTHON) -m venv .venv || { echo "python3 -m venv failed; on Debian: apt-get install python3-venv"; exit 1; }
 	@echo "installing requirements.lock into .venv"
 	@"$(BIN)/python" $(INSTALL) -r requirements.lock
+	@"$(BIN)/python" .ci/into-venv
 	@touch $@
 
 $(tools): .ci/tools.lock
@@ -76,7 +77,6 @@ audit: $(tools) ## compare requirements.lock with the known vulnerabilities (nee
 pin: ## fill in the digests of the container images (needs docker and the network)
 	@$(PYTHON) .ci/pin
 
-clean: ## remove .venv, caches, output and the embedded database
-	@test ! -x "$(BIN)/python" || "$(BIN)/python" -c 'from init_db import server; from pipeline.config import PROJECT; server.remove(server.default_directory(PROJECT))'
-	rm -rf .venv .eduflow .pytest_cache .mypy_cache .ruff_cache .hypothesis bench/out
+clean: ## remove .venv, caches and output; the database and all decisions stay (eduflow purge removes them)
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis bench/out
 	find output -mindepth 1 ! -name README.md -delete
