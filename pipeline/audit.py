@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import luigi
@@ -15,7 +16,7 @@ from pipeline.checks import Check
 from pipeline.contracts import DATASETS, Dataset
 from pipeline.drops import shown
 from pipeline.reports import Artifact, EduFlow
-from pipeline.rules import clean
+from pipeline.rules import Context, clean, judge
 from pipeline.staging import contexts
 from pipeline.step import State, Step, UserError
 from targets.record import forget
@@ -230,7 +231,7 @@ def _decided(db: Connection, drop_id: int, statuses: tuple[str, ...], otherwise:
     query = text("select status, path from etl.drops where drop_id = :drop for update")
     drop = db.execute(query, {"drop": drop_id}).one_or_none()
     if drop is None:
-        raise UserError(f"There is no drop {drop_id}. python -m pipeline account lists them.")
+        raise UserError(f"There is no drop {drop_id}. eduflow account lists them.")
     if drop.status not in statuses:
         raise UserError(f"Drop {drop_id} ({shown(drop.path)}) is {drop.status}: {otherwise}.")
     return shown(drop.path)
@@ -260,9 +261,7 @@ def refuse_row(db: Connection, drop_id: int, line: int) -> str:
     )
     known = text("select exists (select from etl.settled where (drop_id, line) = (:drop, :line))")
     if not done.rowcount and not db.execute(known, {"drop": drop_id, "line": line}).scalar():
-        raise UserError(
-            f"Drop {drop_id} has no rejected row at line {line}. python -m pipeline account {drop_id} lists them."
-        )
+        raise UserError(f"Drop {drop_id} has no rejected row at line {line}. eduflow account {drop_id} lists them.")
     return f"Line {line} of drop {drop_id} is refused for good; --undo takes that back."
 
 
@@ -333,6 +332,27 @@ class Traced:
     outcome: str
     cells: list[tuple[str, str | None, str | None]]
     notes: str
+
+
+def key_of(kind: str, text: str) -> str:
+    """The key in the form that the rules give it: 3, stu-3 and STU_003 are STU003. UserError when it can be none."""
+    column = KINDS[kind][0]
+    dataset = next(dataset for dataset in DATASETS.values() if dataset.key == column)
+    value = judge(text, dataset.column(column), Context(drop_date=date.max)).value
+    if value is None:
+        raise UserError(f"{text!r} is no {column}.")
+    return str(value)
+
+
+def unknown(db: Connection, kind: str, key: str) -> str:
+    """That there is no such record; and the one that is spelt alike, if any."""
+    said = f"No record of {kind} {key!r} in any drop."
+    table, column, _ = KINDS[kind][1][0]
+    if db.execute(text("select to_regclass(:table)"), {"table": table}).scalar() is None:
+        return f"{said} Nothing is loaded yet: eduflow run"
+    alike = text(f"select {column} from {table} where lower({column}) = lower(:key) limit 1")
+    near = db.execute(alike, {"key": key}).scalar()
+    return f"{said} Did you mean {near}?" if near else said
 
 
 def trace_records(db: Connection, state: State, kind: str, key: str) -> Iterator[Traced]:

@@ -13,6 +13,7 @@ each other keep it from writing:
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Generator
 from typing import Any
@@ -109,6 +110,17 @@ def refuse_power(connection: Any) -> None:
 Row = tuple[str | None, ...]
 
 
+class Name(str):
+    """A column's name, and the type of what is in it as PostgreSQL's number for it."""
+
+    kind: int
+
+    def __new__(cls, name: str, kind: int) -> Name:
+        made = super().__new__(cls, name)
+        made.kind = kind
+        return made
+
+
 def refuse_other_database(db: Connection, connection: Any) -> None:
     """DatabaseError if the reader is connected to another database than ours: a copy that follows it is the same."""
     which = "select system_identifier::text || ' ' || current_database() from pg_control_system()"
@@ -120,7 +132,7 @@ def refuse_other_database(db: Connection, connection: Any) -> None:
 
 
 def rows(connection: Any, query: str, seconds: float) -> Generator[Row, None, None]:
-    """The names of the columns, then each row in the server's own text. QueryError when there is something wrong.
+    """The columns' names (Name), then each row in the server's own text. QueryError when there is something wrong.
 
     seconds: that the whole may take, the reader of the rows included. At most MOST_ROWS rows are held at a time.
     """
@@ -149,7 +161,7 @@ def rows(connection: Any, query: str, seconds: float) -> Generator[Row, None, No
 
 def _rows(connection: Any, query: str, deadline: float) -> Generator[Row, None, None]:
     def execute(statement: str) -> None:
-        left = max(1, round((deadline - time.monotonic()) * 1000))
+        left = max(1, math.ceil((deadline - time.monotonic()) * 1000))
         cursor.execute(f"set local statement_timeout = {min(left, 2_000_000_000)}; {statement}")
 
     with connection.cursor() as cursor:
@@ -159,7 +171,7 @@ def _rows(connection: Any, query: str, deadline: float) -> Generator[Row, None, 
             begin open query for execute current_setting('eduflow.query'); end $$
         """)
         execute("fetch forward 0 from eduflow_query")
-        yield tuple(column.name for column in cursor.description)
+        yield tuple(Name(column.name, column.type_code) for column in cursor.description)
         for kind in {column.type_code for column in cursor.description}:
             register_type(new_type((kind,), "as the server wrote it", lambda value, _cursor: value), cursor)
         count, widest = 1, 1

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import psycopg2
 from sqlalchemy.exc import DBAPIError
@@ -13,7 +14,7 @@ from init_db import NotOursError
 from init_db.server import ServerError
 from pipeline import home as homes
 from pipeline.cli import verbs
-from pipeline.cli.tables import printable_streams
+from pipeline.cli.tables import discard, printable_streams
 from pipeline.config import ConfigError, settings, use
 from pipeline.step import UserError
 from targets.backup import BackupError
@@ -21,27 +22,40 @@ from targets.database import DatabaseError, complaint, is_retryable
 
 
 def main(argv: Sequence[str] | None = None) -> int:
+    """Do a verb; returns the exit code. A person's mistake, or the machine's, ends in one line and no traceback."""
+    logging.raiseExceptions = False  # a log line that nobody can read or keep
     with printable_streams():
-        return _main(argv)
+        code = _caught(lambda: _main(argv))
+        return _caught(lambda: sys.stdout.flush() or code)  # what does not fit on the disk is noticed here
+
+
+def _caught(do: Callable[[], int]) -> int:
+    try:
+        return do()
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        return 130
+    except (BackupError, ConfigError, DatabaseError, NotOursError, ServerError, UserError) as error:
+        print(error, file=sys.stderr)
+    except (DBAPIError, psycopg2.Error) as error:
+        again = ". What was committed is kept: run again." if is_retryable(error) else "."
+        print(f"{complaint(error)}{again}", file=sys.stderr)
+    except BrokenPipeError:  # `sql --csv | head` has seen enough
+        discard(sys.stdout)
+        return 0
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"{where}{error.strerror or type(error).__name__}", file=sys.stderr)
+        if not error.filename:  # standard output's own: Python would try again when it ends
+            discard(sys.stdout)
+    return 1
 
 
 def _main(argv: Sequence[str] | None) -> int:
     arguments = verbs.parser().parse_args(argv)
-    try:
-        if arguments.verb == "init":  # the one verb that needs no home
-            return int(arguments.do(arguments))
-        if arguments.home:
-            os.environ["EDUFLOW_HOME"] = str(arguments.home.expanduser().absolute())
-        use(homes.current())
-        return int(arguments.do(arguments, settings()) or 0)
-    except (BackupError, ConfigError, DatabaseError, NotOursError, ServerError, UserError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    except (DBAPIError, psycopg2.Error) as error:
-        if not is_retryable(error):
-            raise
-        print(f"{complaint(error)}. What was committed is kept: run again.", file=sys.stderr)
-        return 1
-    except BrokenPipeError:  # `| head` has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    if arguments.verb == "init":  # the one verb that needs no home
+        return int(arguments.do(arguments))
+    if arguments.home:
+        os.environ["EDUFLOW_HOME"] = str(arguments.home.expanduser().absolute())
+    use(homes.current())
+    return int(arguments.do(arguments, settings()) or 0)

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import text
 
 import init_db
 from pipeline.cli.run import lacks_data_folder
-from pipeline.cli.tables import nearby, print_table
-from pipeline.config import PROJECT, Settings
+from pipeline.cli.tables import nearby, print_json, print_table
+from pipeline.config import Settings
 from pipeline.step import State, UserError, ledger, look, looking
 from targets.parts import some
+
+if TYPE_CHECKING:
+    from pipeline.audit import Traced
 
 
 def _exists(db: Any, relation: str) -> bool:
     return db.execute(text("select to_regclass(:name)"), {"name": relation}).scalar() is not None
 
 
-def plan(_arguments: argparse.Namespace, options: Settings) -> int:
+def plan(arguments: argparse.Namespace, options: Settings) -> int:
     from pipeline.audit import graph
     from pipeline.drops import shown, waiting
     from pipeline.ingest import RAW
@@ -33,6 +36,19 @@ def plan(_arguments: argparse.Namespace, options: Settings) -> int:
         arrivals = [arrival for step in RAW for arrival in step().arrivals(state).new]
         steps = [(step.target, step.why(state)) for step in graph()]
         waits = waiting(state.drops, state.scan)
+    if arguments.json:
+        print_json(
+            {
+                "would_land": [
+                    {"path": each.file.path, "dataset": each.file.dataset, "drop_date": each.drop_date}
+                    for each in arrivals
+                ],
+                "database": [{"name": each.name, "why": each.why, "stopped": each.stopped} for each in changes],
+                "stale": [{"target": target, "why": why} for target, why in steps if why],
+                "waiting_for": list(map(str, waits)),
+            }
+        )
+        return 0
     for arrival in arrivals:
         print(f"would land {shown(arrival.file.path)} ({arrival.file.dataset}, drop date {arrival.drop_date})")
     for line in _changes(changes):
@@ -74,14 +90,14 @@ def account(arguments: argparse.Namespace, options: Settings) -> int:
 
     with ledger(options) as db:
         if not _exists(db, "staging.open_rejects"):
-            raise UserError("Nothing is accounted for yet: python -m pipeline run")
+            raise UserError("Nothing is accounted for yet: eduflow run")
         drops = balance_with_rejects(db)
         if arguments.drop is None:
-            print_table(drops, ACCOUNT)
+            print_json(drops) if arguments.json else print_table(drops, ACCOUNT)
             return 0
         drop = next((drop for drop in drops if drop["drop_id"] == arguments.drop), None)
         if drop is None:
-            raise UserError(f"There is no drop {arguments.drop}. python -m pipeline account lists them.")
+            raise UserError(f"There is no drop {arguments.drop}. eduflow account lists them.")
         values = {"drop": arguments.drop}
         stats = db.execute(
             text("""
@@ -99,6 +115,13 @@ def account(arguments: argparse.Namespace, options: Settings) -> int:
             """),
             values,
         )
+        empty = [dict(row._mapping) for row in db.execute(EMPTY_CELLS, values)]
+        rules, rows = ([dict(row._mapping) for row in found] for found in (stats, rejects))
+        if arguments.json:
+            never = list(db.execute(NEVER_STORED, values).scalars())
+            document = {**drop, "never_stored": never, "empty_cells": empty, "rules": rules, "lost_rows": rows}
+            print_json({**document, **_to_decide_by_document(db, look(db, options), arguments.drop)})
+            return 0
         for name, value in drop.items():
             if value is not None:
                 print(f"{name:13} {shown(str(value))}")
@@ -109,11 +132,11 @@ def account(arguments: argparse.Namespace, options: Settings) -> int:
             if drop["status"] == "held":
                 return 0
         print("\nEmpty cells per column, of the accepted rows")
-        print_table([dict(row._mapping) for row in db.execute(EMPTY_CELLS, values)], ("column", "empty", "share"))
+        print_table(empty, ("column", "empty", "share"))
         print("\nWhat the rules did")
-        print_table([dict(row._mapping) for row in stats], ("column", "rule", "changed", "flagged", "rejected"))
+        print_table(rules, ("column", "rule", "changed", "flagged", "rejected"))
         print("\nRejected and duplicate rows (original text: etl.rejects; of the open ones output/rejects)")
-        print_table([dict(row._mapping) for row in rejects], ("line", "outcome", "reasons", "key", "open"))
+        print_table(rows, ("line", "outcome", "reasons", "key", "open"))
     return 0
 
 
@@ -147,7 +170,26 @@ def _to_decide_by(db: Any, state: State, drop_id: int) -> None:
     print_table(held.decided(db, drop.dataset), columns)
     if drop.unsettled:
         verbs = "approve or refuse" if drop.status == "held" else "refuse"
-        print(f"\nTo settle it: python -m pipeline {verbs} {drop_id}, or a corrected file at the same path")
+        print(f"\nTo settle it: eduflow {verbs} {drop_id}, or a corrected file at the same path")
+
+
+def _to_decide_by_document(db: Any, state: State, drop_id: int) -> dict[str, Any]:
+    """The same as JSON has it, every id included; of a drop that is not held, what was decided of its dataset."""
+    from pipeline import held
+
+    drop = next(drop for drop in state.drops if drop.drop_id == drop_id)
+    document: dict[str, Any] = {"decided_before": held.decided(db, drop.dataset), "held": None}
+    if drop.status == "held":
+        seen = held.outlook(db, state, drop)
+        document["held"] = {
+            "findings": held.findings(db, drop_id),
+            "effects": seen.effects(),
+            "by_class": seen.by_class(),
+            "missing": seen.missing,
+            "new": seen.new,
+            "reasons": [{"reason": tally.what, "rows": tally.rows, "lines": tally.lines} for tally in seen.reasons],
+        }
+    return document
 
 
 def _print_keys(what: str, keys: dict[str, str]) -> None:
@@ -165,29 +207,55 @@ def _print_keys(what: str, keys: dict[str, str]) -> None:
 
 
 def trace(arguments: argparse.Namespace, options: Settings) -> int:
-    from pipeline.audit import trace_layers, trace_records
+    from pipeline import audit
+
+    key = audit.key_of(arguments.kind, arguments.key)
+    with ledger(options) as db:
+        records = list(audit.trace_records(db, look(db, options), arguments.kind, key))
+        layers = list(audit.trace_layers(db, arguments.kind, key))
+        if not records and not any(count for _, _, count in layers):
+            raise UserError(audit.unknown(db, arguments.kind, key))
+    if arguments.json:
+        print_json(_traced_document(arguments.kind, key, records, layers))
+        return 0
+    for record in records:
+        _print_record(record)
+    for table, rows, count in layers:
+        print(f"\n{table}: {count} row{'' if count == 1 else 's'}")
+        if count == 1:  # a column a line: a wide row is not read across
+            print_table([{"column": name, "value": value} for name, value in rows[0].items()], ("column", "value"))
+        else:
+            print_table(rows, tuple(rows[0]) if rows else ())
+    return 0
+
+
+def _traced_document(
+    kind: str, key: str, records: list[Traced], layers: list[tuple[str, list[dict[str, Any]], int]]
+) -> dict[str, Any]:
+    return {
+        "kind": kind,
+        "key": key,
+        "records": [
+            {
+                **{name: getattr(record, name) for name in ("path", "line", "drop_id", "dataset", "outcome")},
+                "cells": [dict(zip(("column", "before", "after"), cell, strict=True)) for cell in record.cells],
+                "flags": [flag for flag in record.notes.split(",") if flag],
+            }
+            for record in records
+        ],
+        "tables": [{"table": table, "count": count, "rows": rows} for table, rows, count in layers],
+    }
+
+
+def _print_record(record: Traced) -> None:
     from pipeline.drops import shown
 
-    found = False
-    with ledger(options) as db:
-        for record in trace_records(db, look(db, options), arguments.kind, arguments.key):
-            found = True
-            print(f"{record.path} line {record.line} (drop {record.drop_id}, {record.dataset}): {record.outcome}")
-            for column, before, after in record.cells:
-                if before is not None or after is not None:
-                    print(f"    {column:22} {_change(before, after)}")
-            if record.notes:
-                print(f"    flags                  {shown(record.notes)}")
-        for table, rows, count in trace_layers(db, arguments.kind, arguments.key):
-            found = found or count > 0
-            print(f"\n{table}: {count} row{'' if count == 1 else 's'}")
-            if count == 1:  # a column a line: a wide row is not read across
-                print_table([{"column": name, "value": value} for name, value in rows[0].items()], ("column", "value"))
-            else:
-                print_table(rows, tuple(rows[0]) if rows else ())
-    if not found:
-        raise UserError(f"No record of {arguments.kind} {arguments.key!r} in any drop.")
-    return 0
+    print(f"{record.path} line {record.line} (drop {record.drop_id}, {record.dataset}): {record.outcome}")
+    for column, before, after in record.cells:
+        if before is not None or after is not None:
+            print(f"    {column:22} {_change(before, after)}")
+    if record.notes:
+        print(f"    flags                  {shown(record.notes)}")
 
 
 def _change(before: str | None, after: str | None) -> str:
@@ -198,21 +266,40 @@ def _change(before: str | None, after: str | None) -> str:
 
 
 def explain(arguments: argparse.Namespace, options: Settings) -> int:
-    from pipeline import enrich
-    from pipeline.drops import shown
+    from pipeline import audit, enrich
 
-    key = arguments.student.strip().upper()
+    key = audit.key_of("student", arguments.student)
     with ledger(options) as db:
         if not _exists(db, "warehouse.ai_student_risk"):
-            raise UserError("No risk is known yet: python -m pipeline run")
+            raise UserError("No risk is known yet: eduflow run")
         found = enrich.explain(db, key)
     if found is None:
         raise UserError(f"No student {key!r} in warehouse.ai_student_risk.")
+    columns = ("factor", "value", "threshold", "points")
+    factors = [
+        dict(zip(columns, (factor.code, factor.value, factor.threshold, factor.points), strict=True))
+        for factor in found["factors"]
+    ]
+    if arguments.json:
+        print_json(
+            {
+                **{name: found[name] for name in ("student_id", "as_of", "category", "score")},
+                "factors": factors,
+                "change": [{"wording": change.wording, "points": change.points} for change in found["change"]],
+                "interventions": list(found["interventions"]),
+            }
+        )
+    else:
+        _print_risk(found, factors, columns)
+    return 0
+
+
+def _print_risk(found: dict[str, Any], factors: list[dict[str, Any]], columns: tuple[str, ...]) -> None:
+    from pipeline.drops import shown
+
     day = f", as of {found['as_of']}" if found["as_of"] else ""
     print(f"{found['student_id']}: {found['category']} risk, {found['score']} of 100 points{day}\n")
-    columns = ("factor", "value", "threshold", "points")
-    factors = [(factor.code, factor.value, factor.threshold, factor.points) for factor in found["factors"]]
-    print_table([dict(zip(columns, factor, strict=True)) for factor in factors], columns)
+    print_table(factors, columns)
     print()
     if not found["change"]:
         print("The category is the lowest already.")
@@ -222,7 +309,6 @@ def explain(arguments: argparse.Namespace, options: Settings) -> int:
         print(f"Smallest change that lowers the category: {to_do} ({found['score']} - {less} points).")
     for advice in found["interventions"]:
         print(f"- {shown(advice)}")
-    return 0
 
 
 def dictionary(arguments: argparse.Namespace, options: Settings) -> int:
@@ -230,11 +316,14 @@ def dictionary(arguments: argparse.Namespace, options: Settings) -> int:
 
     with ledger(options) as db:
         written = pages(db)
-    folder = arguments.to or PROJECT / "docs"
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, page in written.items():
-        (folder / name).write_text(page)
-        print(f"written: {nearby(folder / name)}")
+    folder = arguments.to or options.home.folder / "docs"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, page in written.items():
+            (folder / name).write_text(page)
+            print(f"written: {nearby(folder / name)}")
+    except OSError as error:
+        raise UserError(f"{error.filename or folder} can't be written: {error.strerror}") from None
     return 0
 
 
@@ -246,9 +335,13 @@ def check(arguments: argparse.Namespace, options: Settings) -> int:
     """
     with ledger(options) as db:
         results = [dict(row._mapping) for row in db.execute(text(query))]
-    print_table(results, ("layer", "severity", "name", "offending", "what"))
     offending = [result for result in results if result["offending"]]
+    code = 1 if any(result["severity"] == "error" for result in offending) else 0
+    if arguments.json:
+        print_json(results)
+        return code
+    print_table(results, ("layer", "severity", "name", "offending", "what"))
     for result in offending:
         print(f"\n{result['name']} ({result['severity']}), the first of {result['offending']:,}:")
         print_table(result["sample"], tuple(result["sample"][0]))
-    return 1 if any(result["severity"] == "error" for result in offending) else 0
+    return code

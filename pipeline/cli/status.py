@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, text
 
+from pipeline.cli.tables import print_json
 from pipeline.config import Settings
 from pipeline.drops import waiting
 from pipeline.reports import waiting_kinds
@@ -26,7 +26,7 @@ def status(arguments: argparse.Namespace, options: Settings) -> int:
     bad = facts["last_attempt"] is not None and facts["last_attempt"]["exit_code"] not in (0, None)
     code = 30 if bad or any(facts["waiting"].values()) else 25 if late else 0
     if arguments.json:
-        print(json.dumps({**facts, "late": late, "exit_code": code}, indent=2, default=str))
+        print_json({**facts, "late": late, "exit_code": code})
         return code
     print("\n".join(lines(facts, late=late)))
     return code
