@@ -1,5 +1,9 @@
-"""The marts as pandas DataFrames, for notebooks: `from pipeline.analytics import class_daily_performance`.
+"""The marts as pandas DataFrames, for notebooks, from any folder:
 
+    from pipeline.analytics import student_360
+    student_360(limit=5, home="~/hill-school")
+
+Without `home` it is that of EDUFLOW_HOME, or the one that the working directory is in. Importing reads nothing.
 One function per mart, the rows ordered by its key, `limit` the first so many. Whole numbers come as Int64, numeric
 ones as float64 (the exact decimals are in output/marts/*.parquet), dates as datetime64, truth as boolean, text as str;
 NULL is NA, NaN among floats and texts, NaT among dates. A rate is 0 to 1; a score, a completion and an average of these
@@ -9,11 +13,14 @@ are percent; money is rupees; and every number that is relative to a day refers 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
 from sqlalchemy import Connection, text
 
+from pipeline import home as homes
+from pipeline.config import settings
 from pipeline.marts import MARTS
 from pipeline.step import UserError, ledger
 from targets import export
@@ -21,7 +28,7 @@ from targets import export
 KEYS: dict[str, tuple[str, ...]] = {step.target.removeprefix("analytics."): step.key for step in MARTS}
 
 
-def student_360(limit: int | None = None) -> pd.DataFrame:
+def student_360(limit: int | None = None, *, home: str | Path | None = None) -> pd.DataFrame:
     """Everything about one student on one row. Key: student_id.
 
     student_id, as_of, full_name, gender, dob, city, state: the profile
@@ -35,10 +42,10 @@ def student_360(limit: int | None = None) -> pd.DataFrame:
     attendance_rate (0 to 1; NaN without a record)
     risk_score (0 to 100), risk_category (Low, Medium, High or Critical), risk_factors (codes, separated by commas)
     """
-    return _frame("student_360", limit)
+    return _frame("student_360", limit, home)
 
 
-def course_performance(limit: int | None = None) -> pd.DataFrame:
+def course_performance(limit: int | None = None, *, home: str | Path | None = None) -> pd.DataFrame:
     """How one course does. Key: course_id.
 
     course_id, as_of, course_name, category, difficulty, instructor_name, is_active: as the catalogue says
@@ -46,10 +53,10 @@ def course_performance(limit: int | None = None) -> pd.DataFrame:
     avg_completion, avg_score (percent), hours
     fees (rupees that its students paid for their programs: not additive over courses)
     """
-    return _frame("course_performance", limit)
+    return _frame("course_performance", limit, home)
 
 
-def class_daily_performance(limit: int | None = None) -> pd.DataFrame:
+def class_daily_performance(limit: int | None = None, *, home: str | Path | None = None) -> pd.DataFrame:
     """One class on one day. Key: class_id, date; the class is the one that the student was in on that day.
 
     class_id, date, as_of
@@ -58,10 +65,10 @@ def class_daily_performance(limit: int | None = None) -> pd.DataFrame:
     attendance_rate (0 to 1; 0 without a record)
     students_with_assessment, assessment_count, avg_score (percent; 0 without any)
     """
-    return _frame("class_daily_performance", limit)
+    return _frame("class_daily_performance", limit, home)
 
 
-def student_performance_summary(limit: int | None = None) -> pd.DataFrame:
+def student_performance_summary(limit: int | None = None, *, home: str | Path | None = None) -> pd.DataFrame:
     """Attendance and assessments of one student. Key: student_id.
 
     student_id, as_of, full_name, class_id, is_active
@@ -69,10 +76,10 @@ def student_performance_summary(limit: int | None = None) -> pd.DataFrame:
     attendance_rate (0 to 1; 0 without a record)
     total_assessments, avg_score (percent; 0 without any), min_score, max_score (points)
     """
-    return _frame("student_performance_summary", limit)
+    return _frame("student_performance_summary", limit, home)
 
 
-def class_statistics(limit: int | None = None) -> pd.DataFrame:
+def class_statistics(limit: int | None = None, *, home: str | Path | None = None) -> pd.DataFrame:
     """One class over the whole time. Key: class_id.
 
     class_id, as_of, grade_level (of most of its students), total_students, active_students
@@ -80,10 +87,10 @@ def class_statistics(limit: int | None = None) -> pd.DataFrame:
     assessment_count, avg_score, median_score (percent)
     students_below_75_attendance, students_below_40_score: active students under 0.75 and under 40 percent
     """
-    return _frame("class_statistics", limit)
+    return _frame("class_statistics", limit, home)
 
 
-def daily_dashboard(limit: int | None = None) -> pd.DataFrame:
+def daily_dashboard(limit: int | None = None, *, home: str | Path | None = None) -> pd.DataFrame:
     """The whole school on one day. Key: date.
 
     date, as_of, active_students (with an event, an assessment, or presence in class)
@@ -93,10 +100,10 @@ def daily_dashboard(limit: int | None = None) -> pd.DataFrame:
     tickets_opened, tickets_negative (of these), tickets_resolved, enrollments (numbers)
     fees_paid (rupees, of the students enrolled that day)
     """
-    return _frame("daily_dashboard", limit)
+    return _frame("daily_dashboard", limit, home)
 
 
-def data_quality(limit: int | None = None) -> pd.DataFrame:
+def data_quality(limit: int | None = None, *, home: str | Path | None = None) -> pd.DataFrame:
     """What one rule found in one drop. Key: dataset, drop_date, drop_number, column_name, rule.
 
     dataset, drop_date, drop_number (1, 2, ...: the drops of one dataset and day), as_of
@@ -104,48 +111,48 @@ def data_quality(limit: int | None = None) -> pd.DataFrame:
     read (rows of the drop), changed, flagged (values), rejected (rows)
     flagged_rate, rejected_rate (of the rows read, 0 to 1)
     """
-    return _frame("data_quality", limit)
+    return _frame("data_quality", limit, home)
 
 
-def review_queue(limit: int | None = None) -> pd.DataFrame:
+def review_queue(limit: int | None = None, *, home: str | Path | None = None) -> pd.DataFrame:
     """What a person should look at, one row per finding. Key: kind, dataset, item, other, reason.
 
     kind: duplicate_conflict, fuzzy_duplicate, contradiction, unmapped_code, orphan or worst_row
     dataset, item (the key or word it is about), other (the other key, column or day), reason
     occurrences: rows that say so
     """
-    return _frame("review_queue", limit)
+    return _frame("review_queue", limit, home)
 
 
-def ai_quality(limit: int | None = None) -> pd.DataFrame:
+def ai_quality(limit: int | None = None, *, home: str | Path | None = None) -> pd.DataFrame:
     """Why rows of each dataset went wrong, and what to mend. Key: dataset.
 
     dataset; rows_read, rejected, duplicates (rows); severity (ok, watch or act); summary
     root_causes, recommendations: sentences, what touches most rows first
     source (rules or llm), reason, model, prompt_version: whose opinion it is
     """
-    return _frame("ai_quality", limit)
+    return _frame("ai_quality", limit, home)
 
 
-def ai_insights(limit: int | None = None) -> pd.DataFrame:
+def ai_insights(limit: int | None = None, *, home: str | Path | None = None) -> pd.DataFrame:
     """The executive summary, a row per line. Key: kind (summary, metric, anomaly or action), place.
 
     as_of, name, wording; of a metric value and previous (the 7 days that end with as_of, and the 7 before), unit,
     mart and which direction is better
     source (rules or llm), reason, model, prompt_version: whose words they are
     """
-    return _frame("ai_insights", limit)
+    return _frame("ai_insights", limit, home)
 
 
-def as_of(limit: int | None = None) -> pd.DataFrame:
+def as_of(limit: int | None = None, *, home: str | Path | None = None) -> pd.DataFrame:
     """The day that every number relative to a day refers to: one row.
 
     as_of (NaT without a day on which two students were active), source (data or configuration), only_row
     """
-    return _frame("as_of", limit)
+    return _frame("as_of", limit, home)
 
 
-FUNCTIONS: dict[str, Callable[[int | None], pd.DataFrame]] = {
+FUNCTIONS: dict[str, Callable[..., pd.DataFrame]] = {
     function.__name__: function
     for function in (
         *(student_360, course_performance, class_daily_performance, student_performance_summary, class_statistics),
@@ -175,12 +182,13 @@ def _built(db: Connection, mart: str, limit: int | None) -> tuple[str, Sequence[
         )
     """)
     if not db.execute(built, {"table": table}).scalar():
-        raise UserError(f"{table} is not built yet: python -m pipeline run")
+        raise UserError(f"{table} is not built yet: eduflow run")
     return table, KEYS[mart]
 
 
-def _frame(mart: str, limit: int | None) -> pd.DataFrame:
-    with ledger() as db:
+def _frame(mart: str, limit: int | None, home: str | Path | None) -> pd.DataFrame:
+    which = homes.at(home) if home else homes.current()
+    with ledger(settings(which)) as db:
         table, key = _built(db, mart, limit)
         rows = pa.concat_tables(export.read(db, table, key, limit))
     rows = rows.cast(pa.schema([(field.name, _plain(field.type)) for field in rows.schema]))

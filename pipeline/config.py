@@ -47,7 +47,7 @@ class eduflow(luigi.Config):  # the section is called after the class
     reader_roles = luigi.Parameter(
         default="", description="database roles that may read warehouse and analytics, separated by commas"
     )
-    workers = luigi.Parameter(default="1", description="Luigi worker processes of `python -m pipeline run`")
+    workers = luigi.Parameter(default="1", description="Luigi worker processes of `eduflow run`")
     chunk_rows = luigi.Parameter(default="100000", description="rows cleaned at a time")
     sql_timeout = luigi.Parameter(default="300", description="seconds that a query of `sql` or `show` may take")
     require_ssl = luigi.Parameter(default="off", description="on: a database of another machine is reached by TLS only")
@@ -147,10 +147,10 @@ class Settings:
         return "embedded" if embedded else str(self.database)
 
 
-def settings() -> Settings:
-    """The settings as they are now. Raises ConfigError for a value that can't be used."""
+def settings(home: Home | None = None) -> Settings:
+    """The settings as they are now, of this home or the current one. ConfigError for a value that can't be used."""
     given = tuple(sorted(item for item in os.environ.items() if item[0].startswith("EDUFLOW_") or item[0] == KEY))
-    home = homes.current()
+    home = home or homes.current()
     if home.folder not in (_read_from[-1:] or [Path.cwd()]):  # plain Luigi with EDUFLOW_HOME: it read another luigi.cfg
         use(home)
     return _settings(home, given, CmdlineParser.get_instance())

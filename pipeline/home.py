@@ -154,6 +154,14 @@ def is_home(folder: Path) -> bool:
     return config.has_section("eduflow")
 
 
+def at(folder: str | Path, what: str = "") -> Home:
+    """The home that this folder is; ConfigError when it is none. what: how the message calls it."""
+    found = Path(folder).expanduser().resolve()
+    if not is_home(found):
+        raise ConfigError(f"{what or folder} is no home. Make it one: eduflow init {folder}")
+    return Home(found)
+
+
 def current() -> Home:
     """The home of EDUFLOW_HOME, else the one that the working directory is in. ConfigError when there is none."""
     return _current(os.environ.get("EDUFLOW_HOME", ""), Path.cwd())
@@ -162,15 +170,13 @@ def current() -> Home:
 @functools.lru_cache(maxsize=8)  # asked for at every step
 def _current(named: str, here: Path) -> Home:
     if named:
-        folder = Path(named).expanduser().resolve()
-        if not is_home(folder):
-            raise ConfigError(f"EDUFLOW_HOME={named} is no home. Make it one: eduflow init {named}")
-        return Home(folder)
+        return at(named, f"EDUFLOW_HOME={named}")
     for folder in (here, *here.parents):
         if is_home(folder):
             return Home(folder)
     raise ConfigError(
-        f"{here} is in no EduFlow home. Make one: eduflow init FOLDER; or name one: eduflow -C FOLDER VERB"
+        f"{here} is in no EduFlow home. Make one: eduflow init FOLDER; or name one: eduflow -C FOLDER VERB, "
+        "or EDUFLOW_HOME=FOLDER"
     )
 
 
