@@ -4,7 +4,7 @@
     python -m bench.run --students 10000 --events 100000 --no-memory
 
 Each goal runs in a process of its own, which first imports everything and finds the server up, then takes the time of
-`python -m pipeline run GOAL` inside it, and reports its peak memory. Landing and staging are compared by the seconds
+`eduflow run GOAL` inside it, and reports its peak memory. Landing and staging are compared by the seconds
 that the ledger records for their steps, from the lock to the commit, as a COPY is; all else by the clock. Generated
 files and the cluster are kept in `bench/out` (the cluster, for root, beside the project's) and made anew by every run.
 """

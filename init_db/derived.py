@@ -228,7 +228,7 @@ def _drop(db: Connection, present: list[Present]) -> None:
             said = "; ".join((cause.diag.message_detail or "").splitlines())
             raise NotOursError(
                 f"Relations of EduFlow have to be made anew, but others depend on them, which it did not make: {said}. "
-                "Drop or move them, and run again; `python -m pipeline plan` lists them."
+                "Drop or move them, and run again; `eduflow plan` lists them."
             ) from None
 
 

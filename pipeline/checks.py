@@ -100,4 +100,4 @@ def said(layer: str, failed: list[Result]) -> str:
         f"{len(failed)} check{'s' if len(failed) > 1 else ''} of {layer} failed; what is made from it stays as it was:"
     ]
     lines += [f"  {result.name}: {result.offending:,} offending: {result.what}" for result in failed]
-    return "\n".join([*lines, "See them: python -m pipeline check"])
+    return "\n".join([*lines, "See them: eduflow check"])

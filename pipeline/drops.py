@@ -338,9 +338,7 @@ def waiting(drops: Iterable[Drop], found: Scan) -> list[Waiting]:
         name, reason = f"drop {drop.drop_id} {drop.status}", shown(drop.reason or "")
         verbs = f"account {drop.drop_id}, then approve {drop.drop_id} or refuse {drop.drop_id}"
         remedy = verbs if drop.status == "held" else f"refuse {drop.drop_id}"
-        waits.append(
-            Waiting(name, reason, f"a corrected file at the same path, or: python -m pipeline {remedy}", is_drop=True)
-        )
+        waits.append(Waiting(name, reason, f"a corrected file at the same path, or: eduflow {remedy}", is_drop=True))
     remedy = "give it a name that is known, take it away, or name it in the setting `ignore`"
     return waits + [Waiting(shown(path), why, remedy) for path, why in found.waiting]
 

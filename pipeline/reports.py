@@ -425,13 +425,9 @@ def waiting_text(waits: list[Waiting]) -> str:
     lines = [f"Everything good is built; {counted(waits)} not:", *(f"  {each}" for each in waits)]
     drops = [each for each in waits if each.is_drop]
     if drops:
-        lines.append(
-            "Put a corrected file at the same path and run again, or settle it: python -m pipeline refuse DROP"
-        )
+        lines.append("Put a corrected file at the same path and run again, or settle it: eduflow refuse DROP")
     if any(" held" in each.what for each in drops):
-        lines.append(
-            "A held drop is good after all? Look at it with python -m pipeline account DROP, then: approve DROP"
-        )
+        lines.append("A held drop is good after all? Look at it with eduflow account DROP, then: approve DROP")
     if len(drops) < len(waits):
         lines.append(
             "A file is loaded under a name that is known; take it away, or name it in the setting `ignore`, and it no "

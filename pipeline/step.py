@@ -46,7 +46,7 @@ from targets.record import Record, read_records, write_record
 LONG_ROWS = 50_000  # read by a step that takes longer than a fork: about 0.2 s
 LONG_BYTES = 5_000_000  # of a file, likewise
 
-# A child of Luigi's own logger: shown wherever Luigi's lines are shown, and by `python -m pipeline run` alone.
+# A child of Luigi's own logger: shown wherever Luigi's lines are shown, and by `eduflow run` alone.
 log = logging.getLogger("luigi-interface.eduflow")
 
 
@@ -64,7 +64,7 @@ class StepError(UserError):
 
 NO_SCHEDULER = (
     "The central scheduler does not answer; what is built stays built. "
-    "Start it (eduflow ui) and run again, or run without one: python -m pipeline run"
+    "Start it (eduflow ui) and run again, or run without one: eduflow run"
 )
 
 

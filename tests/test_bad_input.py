@@ -163,9 +163,7 @@ def test_a_refused_file_is_named_with_reason_and_remedy_and_the_rest_is_built(ho
     assert house.run() == 30
     said = capsys.readouterr()
     assert f"Everything good is built; {len(REFUSED)} drops not:" in said.err
-    assert (
-        "Put a corrected file at the same path and run again, or settle it: python -m pipeline refuse DROP" in said.err
-    )
+    assert "Put a corrected file at the same path and run again, or settle it: eduflow refuse DROP" in said.err
     assert "Traceback" not in said.out + said.err
     lines = said.err.splitlines()
     for path, (_, reason) in REFUSED.items():

@@ -17,7 +17,7 @@ EIGHT = [()] * 8
 
 
 def at_once(house, runs: list[tuple[str, ...]]) -> None:
-    """`python -m pipeline run` so many times at once, each with its arguments; all end well."""
+    """`eduflow run` so many times at once, each with its arguments; all end well."""
     processes = [
         subprocess.Popen(
             [sys.executable, "-m", "pipeline", "run", *arguments],

@@ -164,7 +164,7 @@ def test_a_roster_with_half_its_students_gone_is_held_and_all_else_is_built(hous
     said = "".join(capsys.readouterr())
     assert "drop 2 held" in said or "drop 3 held" in said
     assert "15 of the 30 keys of the snapshot before (50%)" in said
-    assert "python -m pipeline account DROP" in said and "approve DROP" in said and "refuse DROP" in said
+    assert "eduflow account DROP" in said and "approve DROP" in said and "refuse DROP" in said
     assert house.one("select count(*) from raw.students") == 45, "raw keeps it"
     assert house.one("select count(*) from warehouse.dim_students where is_active") == 30
     assert house.one("select count(*) from warehouse.fact_student_progress") == 1

@@ -530,7 +530,7 @@ def test_show_prints_a_mart_by_its_key(sample):
     "arguments, said",
     [
         (("show", "students"), "There is no mart 'students'. Marts: student_360, course_performance, "),
-        (("show", "as_of"), "analytics.as_of is not built yet: python -m pipeline run"),
+        (("show", "as_of"), "analytics.as_of is not built yet: eduflow run"),
     ],
 )
 def test_show_says_what_is_wrong(house, capsys, arguments, said):

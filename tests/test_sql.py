@@ -405,7 +405,7 @@ def test_a_table_ends_after_a_thousand_rows_and_says_so(filled, capfd):
     assert len(capfd.readouterr().out.splitlines()) == 1002
     assert filled.do("sql", "select i from generate_series(1, 100000) as i") == 0
     lines = capfd.readouterr().out.splitlines()
-    assert len(lines) == 1003 and lines[-1] == "  the first 1,000 rows; all of them: --csv"
+    assert len(lines) == 1003 and lines[-1] == "  the first 1,000 rows; all of them: --csv or --json"
     assert filled.do("sql", "select i from generate_series(1, 100000) as i", "--csv") == 0
     assert len(list(csv.reader(io.StringIO(capfd.readouterr().out)))) == 100_001
 

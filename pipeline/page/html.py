@@ -168,13 +168,13 @@ def _waiting(facts: Facts) -> Html | None:
         *(el("li", el("code", path), f": {why}") for path, why in facts.strays),
     ]
     verbs = ("Put a corrected file at the same place, or have whoever runs EduFlow decide: ",
-             el("code", "python -m pipeline approve"), " (a held file) or ", el("code", "refuse"), ".")  # fmt: skip
+             el("code", "eduflow approve"), " (a held file) or ", el("code", "refuse"), ".")  # fmt: skip
     return el(
         "div",
         el("h2", title, id="waiting"),
         el("p", f"{'Its' if total == 1 else 'Their'} rows are in none of the numbers below."),
         el("ul", *items[:NOTICED]),
-        more(min(len(items), NOTICED), total, "python -m pipeline account"),
+        more(min(len(items), NOTICED), total, "eduflow account"),
         el("p", *verbs) if facts.waiting else None,
         el("p", "A file that no dataset is called like is loaded under another name, or no longer waits when it is "
            "taken away or named in the setting ", el("code", "ignore"), ".") if facts.strays else None,
@@ -197,7 +197,7 @@ def _waiting_drop(row: Row) -> Html:
             for each in row["classes"][:NOTICED]
         ]
         said.append(table("Missing and new, by class", names, rows))
-        said.append(more(len(rows), len(row["classes"]), "python -m pipeline account DROP"))
+        said.append(more(len(rows), len(row["classes"]), "eduflow account DROP"))
     if row["decided"]:
         before = "; ".join(f"{each['decision']} {day(each['decided_on'])}" for each in row["decided"][:NOTICED])
         said.append(el("p", f"Decided before, of {words(row['dataset'])}: {before}."))
@@ -497,7 +497,7 @@ def _files(facts: Facts) -> list[Html | None]:
         el("p", "Every row that was read is accounted for: it is current, superseded by a newer file, a duplicate in "
            "its file, or rejected. Open are the rejected rows that nobody has put right yet."),
         table("Files that arrived", names, rows, foot),
-        more(len(facts.drops), totals["drops"], "python -m pipeline account", what="older"),
+        more(len(facts.drops), totals["drops"], "eduflow account", what="older"),
         *notes,
     ]  # fmt: skip
 

@@ -51,7 +51,7 @@ def at_risk(found: Opinions) -> list[Html | None]:
         if rows
         else el("p", "None is at high or critical risk."),
         more(len(rows), high, "output/marts/student_360.csv"),
-        el("p", "One student in full: ", el("code", "python -m pipeline explain STU007"), "."),
+        el("p", "One student in full: ", el("code", "eduflow explain STU007"), "."),
     ]
 
 

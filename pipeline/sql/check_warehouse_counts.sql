@@ -1,4 +1,4 @@
--- error: every fact has exactly one row per row of staging that it stands for (`python -m pipeline verify` mends one that has not)
+-- error: every fact has exactly one row per row of staging that it stands for (`eduflow verify` mends one that has not)
 -- one row per fact with more or fewer. reads: warehouse.fact_*, staging.stg_*, etl.targets
 -- a fact made from older rows of staging is not looked at: another run is about to make it anew
 with counts (fact, fact_rows, source, source_rows) as (

@@ -19,7 +19,7 @@ create table warehouse.ai_student_risk (
     check ((source = 'llm') = (reason = '')),
     check ((source = 'llm') = (model is not null and prompt_version is not null))
 );
-comment on table warehouse.ai_student_risk is 'one row per student: how likely to drop out, and why (`python -m pipeline explain STU007`)';
+comment on table warehouse.ai_student_risk is 'one row per student: how likely to drop out, and why (`eduflow explain STU007`)';
 comment on column warehouse.ai_student_risk.days_since_activity is 'days from the last learning event, assessment or presence in class to as_of; null: never active';
 comment on column warehouse.ai_student_risk.mean_completion is 'percent, mean over the student''s courses; null: no course';
 comment on column warehouse.ai_student_risk.payment_status is 'of the enrolment; null: not enrolled';
