@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import configparser
 import functools
+import io
 import os
 import warnings
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ from typing import Any
 
 import luigi
 from dotenv import dotenv_values
+from dotenv.parser import parse_stream
 from luigi.cmdline_parser import CmdlineParser
 from luigi.task import UnconsumedParameterWarning
 
@@ -164,10 +166,26 @@ def use(home: Home) -> None:
     config = luigi.configuration.get_config()
     for section in config.sections():
         config.remove_section(section)
-    own = [homes.packaged(), home.folder / "luigi.cfg", os.environ.get("LUIGI_CONFIG_PATH", "")]
-    config.read(["/etc/luigi/client.cfg", "/etc/luigi/luigi.cfg", *map(str, own)])
+    everyones = (Path("/etc/luigi/client.cfg"), Path("/etc/luigi/luigi.cfg"))
+    own = (homes.packaged(), home.folder / "luigi.cfg", Path(os.environ.get("LUIGI_CONFIG_PATH") or os.devnull))
+    for path in (*everyones, *own):
+        _read(config, path)
     _read_from[:] = [home.folder]
     _settings.cache_clear()
+
+
+def _read(config: Any, path: Path) -> None:
+    """ConfigError for a file that is there and can't be read; nothing of it is quoted."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            config.read_file(file)
+    except FileNotFoundError:
+        return
+    except configparser.Error as error:
+        lines = [line for line, _ in getattr(error, "errors", [])] or [getattr(error, "lineno", "?")]
+        raise ConfigError(f"{path} is no valid configuration file: line {lines[0]}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} can't be read: {getattr(error, 'strerror', None) or 'it is not UTF-8'}") from None
 
 
 @functools.lru_cache(maxsize=8)  # asked for at every step; files are read once per process
@@ -217,11 +235,21 @@ def _settings(home: Home, given: tuple[tuple[str, str], ...], _command_line: obj
 
 
 def _dotenv(path: Path) -> dict[str, str | None]:
+    """What .env sets. ConfigError, which quotes nothing of it, when it can't be read or a line of it sets nothing."""
     try:
-        return dict(dotenv_values(path))
-    except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or "it is not UTF-8"
-        raise ConfigError(f"{path} can't be read: {why}. Who runs EduFlow must be able to (mode 0600)") from None
+        content = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise ConfigError(
+            f"{path} can't be read: {error.strerror}. Who runs EduFlow must be able to (mode 0600)"
+        ) from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path} can't be read: it is not UTF-8") from None
+    wrong = next((line.original.line for line in parse_stream(io.StringIO(content)) if line.error), None)
+    if wrong is not None:
+        raise ConfigError(f"{path} line {wrong} is none of the form KEY=VALUE")
+    return dict(dotenv_values(stream=io.StringIO(content)))
 
 
 def _section() -> eduflow:

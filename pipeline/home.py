@@ -295,6 +295,8 @@ SOURCES = """\
 def make(folder: Path) -> tuple[Home, list[str]]:
     """Make a home of a folder: what is there stays as it is. Returns it, and the names of what was made."""
     folder = folder.expanduser().resolve()
+    if not str(folder).isprintable():
+        raise ConfigError(f"{str(folder)!r} can't be a home: its name holds characters that are no text")
     files = {
         SETTINGS: SOURCES,
         "luigi.cfg": commented((packaged()).read_text()),

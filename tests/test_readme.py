@@ -28,7 +28,7 @@ def masked(output: str) -> list[str]:
 def shell(house, command: str) -> str:
     """Run a command of the README, with this interpreter in the place of .venv."""
     binaries = Path(sys.executable).parent
-    command = command.replace(".venv/bin/eduflow", f"'{sys.executable}' -m pipeline")
+    command = command.replace(".venv/bin/eduflow", f"'{sys.executable}' -m eduflow")
     command = command.replace("make run", f"make run ready= BIN='{binaries}'")
     environment = {**os.environ, **house.environment, "EDUFLOW_DATA_DIR": str(PROJECT / "data")}
     for inherited in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL"):  # of the `make test` around us

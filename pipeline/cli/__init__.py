@@ -14,6 +14,7 @@ from init_db import NotOursError
 from init_db.server import ServerError
 from pipeline import home as homes
 from pipeline.cli import verbs
+from pipeline.cli.run import Terminated, stoppable
 from pipeline.cli.tables import discard, printable_streams
 from pipeline.config import ConfigError, settings, use
 from pipeline.step import UserError
@@ -32,9 +33,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _caught(do: Callable[[], int]) -> int:
     try:
         return do()
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         print("Interrupted.", file=sys.stderr)
-        return 130
+        return 143 if isinstance(stop, Terminated) else 130
     except (BackupError, ConfigError, DatabaseError, NotOursError, ServerError, UserError) as error:
         print(error, file=sys.stderr)
     except (DBAPIError, psycopg2.Error) as error:
@@ -57,5 +58,10 @@ def _main(argv: Sequence[str] | None) -> int:
         return int(arguments.do(arguments))
     if arguments.home:
         os.environ["EDUFLOW_HOME"] = str(arguments.home.expanduser().absolute())
-    use(homes.current())
-    return int(arguments.do(arguments, settings()) or 0)
+    home = homes.current()
+    homes.declared(home.folder / homes.SETTINGS)  # what it does not understand is said before anything is done
+    use(home)
+    if arguments.verb in ("run", "ui"):  # which end in their own way
+        return int(arguments.do(arguments, settings()) or 0)
+    with stoppable():
+        return int(arguments.do(arguments, settings()) or 0)

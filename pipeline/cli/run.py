@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace, options: Settings) -> int:
     begin_run()
     code, reached = 40, False
     try:
-        with _stoppable(), _shown(verbose=arguments.verbose):
+        with stoppable(), _shown(verbose=arguments.verbose):
             if arguments.new:
                 options.home.forget_databases()
             with ledger(options) as db:
@@ -194,8 +194,8 @@ def _stop(_number: int, _frame: FrameType | None) -> None:
 
 
 @contextlib.contextmanager
-def _stoppable() -> Iterator[None]:
-    """Ctrl-C and SIGTERM end the run at once: nothing half done, the attempt kept, one line.
+def stoppable() -> Iterator[None]:
+    """Ctrl-C and SIGTERM end a verb at once: nothing half done, the attempt kept, one line.
 
     Python hears of a signal only when the statement under way has ended, which may take minutes. So a thread that the
     signal wakes cancels the statement.

@@ -26,7 +26,9 @@ JSON = {114, 3802}
 
 
 def sql(arguments: argparse.Namespace, options: Settings) -> int:
-    query = sys.stdin.read() if arguments.query == "-" else arguments.query
+    query = arguments.query
+    if query == "-":
+        query = sys.stdin.read() if sys.stdin else ""  # None when it was closed before we began
     if not query.strip():
         raise UserError('sql needs a query, like: eduflow sql "select * from analytics.student_360"')
     with _session(options) as connection:

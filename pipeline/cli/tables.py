@@ -159,10 +159,11 @@ def _print_fitted(header: list[str], cells: list[list[str]], right: list[bool]) 
     for row in cells:
         table.add_row(*map(Text, row[: len(table.columns)]))
     drawn = io.StringIO()
-    Console(file=drawn, width=width, color_system=None).print(table)
-    print("\n".join(line.rstrip() for line in drawn.getvalue().splitlines()))
+    console = Console(file=drawn, width=width, color_system=None)
+    console.print(table)
     if more := len(header) - len(table.columns):
-        print(f"  {more} more columns do not fit: --csv or --json has all")
+        console.print(Text(f"{more} more columns do not fit: --csv or --json has all"))
+    print("\n".join(line.rstrip() for line in drawn.getvalue().splitlines()))
 
 
 def _is_number(cell: str) -> bool:
