@@ -29,6 +29,7 @@ from init_db import server
 CODE = Path(__file__).resolve().parent.parent  # the repository, or where the package is installed
 SETTINGS = "sources.toml"
 SAMPLE = ".sample"  # in a data folder: it is the sample's, and these are its files
+MOST_DATABASES = 50  # that a home remembers: a school has one, and a second while it moves
 KEYS = {"school": ("name",)}
 
 
@@ -70,7 +71,7 @@ class Home:
     def note_filled(self, database: str) -> None:
         if not self.has_filled(database):
             kept = self._kept()
-            self._keep({**kept, "databases": [*kept.get("databases", []), database]})
+            self._keep({**kept, "databases": [*kept.get("databases", []), database][-MOST_DATABASES:]})
 
     def forget_databases(self) -> None:
         kept = self._kept()
