@@ -34,7 +34,7 @@ METRICS = {
     "last_new_data_timestamp_seconds": "When a file last arrived.",
     "waiting": "What waits for a person, by kind: held and refused drops, files that were not recognised.",
 }
-# The block that says how the last attempt ended, in files that are otherwise made by a step.
+# The banner in the page.
 MARKED = re.compile(r"<!-- last attempt -->.*?<!-- /last attempt -->\n?", re.S)
 
 
@@ -128,7 +128,7 @@ def _iso(when: datetime) -> str:
 def _write(options: Settings, attempt: Attempt, db: Connection | None) -> None:
     folder = options.output_dir
     summary = {
-        "run_summary.md": _marked(_read(folder / "run_summary.md"), in_words(attempt) + "\n"),
+        "run_summary.md": _headed(_read(folder / "run_summary.md"), in_words(attempt)),
         "run_summary.json": _json(_read(folder / "run_summary.json"), attempt),
     }
     _rewrite(options, db, "output/run_summary", "run_summary.*", summary)
@@ -185,9 +185,9 @@ def banner(attempt: Attempt) -> str:
     )
 
 
-def _marked(page: str, block: str) -> str:
-    """The page with the block on top, in the place of an earlier one."""
-    return f"<!-- last attempt -->\n{block}<!-- /last attempt -->\n" + MARKED.sub("", page)
+def _headed(page: str, line: str) -> str:
+    """The page below a first line that says how the last attempt ended, in the place of an earlier one."""
+    return f"{line}\n\n" + re.sub(r"\ALast attempt: .*\n\n?", "", page)
 
 
 def _bannered(page: str, block: str) -> str:

@@ -175,7 +175,8 @@ class Cleaning:
         self.key = dataset.key
         self.content = [name for name in dataset.staged_names if name != self.key] + ["flags"]
         self.empty = is_empty(db, self.target)
-        self.direct = self.empty and len(drops) == 1 and not apart
+        # A reject file is judged by the rejects that are open before its own rows count.
+        self.direct = self.empty and len(drops) == 1 and not apart and not drops[0].partial
         self.cleaned = self.target if self.direct else "cleaned"
 
     @property
