@@ -14,7 +14,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, text
 
-from init_db.ddl import DERIVED, STATE, Relation, helpers, relations
+from init_db.ddl import DERIVED, STATE, Relation, helpers, relations, run_as_it_is
 from init_db.derived import (
     COMMENTED,
     GONE,
@@ -65,7 +65,7 @@ def migrate(db: Connection) -> None:
         for path in pending(db, files):
             for schema in STATE:
                 make_schema(db, schema)
-            db.exec_driver_sql(path.read_text())
+            run_as_it_is(db, path.read_text())
             db.execute(text("insert into etl.migrations (file) values (:file)"), {"file": path.name})
     recognise_copy(db)
 

@@ -12,6 +12,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from sqlalchemy import Connection
+
 FOLDER = Path(__file__).parent / "schema"
 STATE = ("etl", "raw")  # schemas of the state_NN files
 DERIVED = ("staging", "warehouse", "analytics")
@@ -145,6 +147,11 @@ def _pieces(source: str) -> list[tuple[str, bool]]:
         pieces.append(("\n" if found["comment"] else found[0], not found["comment"]))
         begin = found.end()
     return [piece for piece in (*pieces, (source[begin:], False)) if piece[0]]
+
+
+def run_as_it_is(db: Connection, sql: str) -> None:
+    """Run SQL from a file or from the catalogue: a % in it is no place of a parameter."""
+    db.exec_driver_sql(sql, execution_options={"no_parameters": True})
 
 
 def state_tables() -> set[str]:

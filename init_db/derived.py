@@ -14,7 +14,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from init_db import rights
-from init_db.ddl import DERIVED, STATE, Relation, relations, schema_comment, state_tables
+from init_db.ddl import DERIVED, STATE, Relation, relations, run_as_it_is, schema_comment, state_tables
 from init_db.ownership import DATABASE, FOUND, PARTS, NotOursError, Present, dependents, some
 
 # Serialises set-up between processes: any constant does, as long as nobody else takes it.
@@ -164,7 +164,7 @@ def create_derived(db: Connection, readers: Sequence[str] = ()) -> list[Change]:
     if not survey(db):
         return []
     db.execute(text("select pg_advisory_xact_lock(:lock)"), {"lock": SETUP_LOCK})
-    db.exec_driver_sql("set local search_path = pg_catalog")  # so that definitions are read with their schemas
+    run_as_it_is(db, "set local search_path = pg_catalog")  # so that definitions are read with their schemas
     refused: list[NotOursError] = []
     while True:
         changes = survey(db, refused)
@@ -177,7 +177,7 @@ def create_derived(db: Connection, readers: Sequence[str] = ()) -> list[Change]:
             if not error.relation:
                 raise
             refused.append(error)
-    db.exec_driver_sql("set local search_path to default")
+    run_as_it_is(db, "set local search_path to default")
     return changes
 
 
@@ -210,7 +210,7 @@ def _drop_foreign_keys_on(db: Connection, tables: list[str]) -> None:
         )
     """
     for key in db.execute(text(query), {"tables": tables}).all():
-        db.exec_driver_sql(f"alter table {key.table_name} drop constraint if exists {key.name}")
+        run_as_it_is(db, f"alter table {key.table_name} drop constraint if exists {key.name}")
 
 
 def _drop(db: Connection, present: list[Present]) -> None:
@@ -220,7 +220,7 @@ def _drop(db: Connection, present: list[Present]) -> None:
         if not names:
             continue
         try:
-            db.exec_driver_sql(f"drop {kind} {', '.join(names)} restrict")
+            run_as_it_is(db, f"drop {kind} {', '.join(names)} restrict")
         except DBAPIError as error:
             cause: Any = error.orig
             if getattr(cause, "pgcode", None) != "2BP01":  # dependent objects still exist
@@ -250,14 +250,14 @@ def _make_schemas(db: Connection) -> None:
 def make_schema(db: Connection, schema: str) -> None:
     """Make a schema that is missing. (`if not exists` asks for rights even where it exists.)"""
     if db.execute(text("select to_regnamespace(:name)"), {"name": schema}).scalar() is None:
-        db.exec_driver_sql(f"create schema {schema}")
+        run_as_it_is(db, f"create schema {schema}")
     owned = "select pg_has_role(nspowner, 'usage') from pg_namespace where nspname = :name"
     if db.execute(text(owned), {"name": schema}).scalar():
-        db.exec_driver_sql(schema_comment(schema))
+        run_as_it_is(db, schema_comment(schema))
 
 
 def _make(db: Connection, relation: Relation) -> None:
-    db.exec_driver_sql(";\n".join((*relation.statements, *relation.comments)))
+    run_as_it_is(db, ";\n".join((*relation.statements, *relation.comments)))
     there = FOUND.format(kind="cast(:kind as text)", name="cast(:name as text)", oid="0")
     parts = PARTS.format(oid="f.oid")
     db.execute(
@@ -277,7 +277,7 @@ def _make(db: Connection, relation: Relation) -> None:
 
 
 def _comment(db: Connection, relation: Relation) -> None:
-    db.exec_driver_sql(";\n".join(relation.comments))
+    run_as_it_is(db, ";\n".join(relation.comments))
     values = {"name": relation.name, "comments": relation.comments_digest}
     db.execute(text("update etl.objects set comments = :comments where name = :name"), values)
 
@@ -297,7 +297,7 @@ def _set_foreign_keys_aside(db: Connection, table: str) -> None:
         {"table": table},
     ).scalars()
     for name in keys.all():
-        db.exec_driver_sql(f"alter table {table} drop constraint {name}")
+        run_as_it_is(db, f"alter table {table} drop constraint {name}")
 
 
 def _forget(db: Connection, changes: list[Change]) -> None:
@@ -329,7 +329,7 @@ def remove_all(db: Connection) -> list[str]:
     _drop(db, present)
     there = "select schemaname || '.' || tablename from pg_tables where schemaname = any(:schemas)"
     state = state_tables() & set(db.execute(text(there), {"schemas": list(STATE)}).scalars())
-    db.exec_driver_sql(f"drop table {', '.join(sorted(state))} restrict")
+    run_as_it_is(db, f"drop table {', '.join(sorted(state))} restrict")
     kept = db.execute(
         text("""
             select n.nspname from pg_namespace as n where n.nspname = any(:schemas) and exists (
@@ -340,5 +340,5 @@ def remove_all(db: Connection) -> list[str]:
     ).scalars()
     staying = sorted(kept)
     for schema in sorted(schemas - set(staying)):
-        db.exec_driver_sql(f"drop schema if exists {schema} restrict")
+        run_as_it_is(db, f"drop schema if exists {schema} restrict")
     return staying

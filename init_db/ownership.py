@@ -35,6 +35,10 @@ PARTS = """
         select from pg_trigger as t where d.classid = 'pg_trigger'::regclass and t.oid = d.objid and t.tgisinternal
     )
 """
+# Whether a part of the relation called {table} was added by others: such a column, index or key is left as it is.
+THEIRS = """exists (
+    select from etl.objects as o where o.name = cast({table} as text) and o.parts is not null and {part} <> all(o.parts)
+)"""
 # The number that a name of etl.objects has now.
 FOUND = """
     case {kind}

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
+from init_db.ddl import run_as_it_is
 from init_db.ownership import NotOursError
 
 READ = ("warehouse", "analytics")  # schemas that the reader roles read
@@ -81,19 +82,19 @@ def restore(db: Connection, name: str, kind: str, oid: int, before: Rights) -> N
     columns = "select quote_ident(attname) from pg_attribute where attrelid = cast(:oid as oid) and not attisdropped"
     there = {None} if kind == "function" else {None, *db.execute(text(columns), {"oid": oid}).scalars()}
     for privilege, column, grantee, _ in _sorted(now - before.grants):
-        db.exec_driver_sql(f"revoke {privilege}{_of(column)} on {on} from {grantee}")
+        run_as_it_is(db, f"revoke {privilege}{_of(column)} on {on} from {grantee}")
     for privilege, column, grantee, grantable in _sorted(before.grants - now):
         if column in there:
             option = " with grant option" if grantable else ""
-            db.exec_driver_sql(f"grant {privilege}{_of(column)} on {on} to {grantee}{option}")
+            run_as_it_is(db, f"grant {privilege}{_of(column)} on {on} to {grantee}{option}")
     if before.secured:
-        db.exec_driver_sql(f"alter table {name} enable row level security")
+        run_as_it_is(db, f"alter table {name} enable row level security")
     if before.forced:
-        db.exec_driver_sql(f"alter table {name} force row level security")
+        run_as_it_is(db, f"alter table {name} force row level security")
     for policy, statement in before.policies:
         try:
             with db.begin_nested():
-                db.exec_driver_sql(statement)
+                run_as_it_is(db, statement)
         except DBAPIError:
             raise NotOursError(
                 f"{name} has to be made anew, but its policy {policy}, which EduFlow did not make, does not fit it "
@@ -157,9 +158,9 @@ def grant_readers(db: Connection, roles: Sequence[str]) -> None:
         )
     for row in db.execute(text(GIVEN_UP), {"roles": list(roles)}).all():
         if row.kind:
-            db.exec_driver_sql(f"revoke {_reading(row.kind, row.object)} from {row.quoted}")
+            run_as_it_is(db, f"revoke {_reading(row.kind, row.object)} from {row.quoted}")
     for row in db.execute(text(LACKING), {"roles": list(roles), "schemas": list(READ)}).all():
-        db.exec_driver_sql(f"grant {_reading(row.kind, row.name)} to {row.quoted}")
+        run_as_it_is(db, f"grant {_reading(row.kind, row.name)} to {row.quoted}")
         statement = "insert into etl.reader_grants (role, object) values (:role, :object) on conflict do nothing"
         db.execute(text(statement), {"role": row.role, "object": row.name})
 

@@ -9,6 +9,7 @@ from typing import BinaryIO
 import pyarrow as pa
 from sqlalchemy import Connection, text
 
+from init_db.ownership import THEIRS
 from targets.database import copy_out, raw_cursor
 
 # Rows of a Parquet row group. No setting: its bytes are the same on every machine.
@@ -33,12 +34,13 @@ _TYPES = {
 def column_types(db: Connection, table: str) -> dict[str, pa.DataType]:
     """Arrow type of each column, in order: numeric(p,s) is decimal128(p, s), what has no like of it is text.
 
-    Columns that start with `_` are the loader's own, and stay in the database.
+    Columns that start with `_` are the loader's own, and stay in the database, as those do that others added.
     """
-    query = """
+    query = f"""
         select attname as name, format_type(atttypid, atttypmod) as type from pg_attribute
         where attrelid = to_regclass(:table) and attnum > 0 and not attisdropped
-        and attname not like '\\_%' order by attnum
+        and attname not like '\\_%' and not {THEIRS.format(table=":table", part="'column ' || quote_ident(attname)")}
+        order by attnum
     """
     return {row.name: _arrow_type(row.type) for row in db.execute(text(query), {"table": table})}
 

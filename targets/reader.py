@@ -23,6 +23,7 @@ from psycopg2.extensions import new_type, register_type, set_wait_callback
 from psycopg2.extras import wait_select
 from sqlalchemy import Connection, text
 
+from init_db.ddl import run_as_it_is
 from init_db.server import READER
 from targets.database import SESSION, DatabaseError
 
@@ -83,7 +84,7 @@ def grant(db: Connection, role: str) -> None:
         raise DatabaseError(f"EDUFLOW_READER: the server of EDUFLOW_DATABASE has no role {role}")
     values = {"schemas": list(SCHEMAS), "role": role}
     for statement in db.execute(text(MISSING_RIGHTS), values).scalars().all():
-        db.exec_driver_sql(statement.replace("%", "%%"))
+        run_as_it_is(db, statement)
 
 
 def refuse_power(connection: Any) -> None:
