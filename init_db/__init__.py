@@ -65,7 +65,7 @@ def migrate(db: Connection) -> None:
         for path in pending(db, files):
             for schema in STATE:
                 make_schema(db, schema)
-            run_as_it_is(db, path.read_text())
+            run_as_it_is(db, path.read_text(encoding="utf-8"))
             db.execute(text("insert into etl.migrations (file) values (:file)"), {"file": path.name})
     recognise_copy(db)
 

@@ -89,11 +89,11 @@ def named(text: str) -> frozenset[str]:
 
 def schema_comment(schema: str) -> str:
     """The statement that says what a schema is for."""
-    return "\n".join(statements((FOLDER / f"{schema}.sql").read_text()))
+    return "\n".join(statements((FOLDER / f"{schema}.sql").read_text(encoding="utf-8")))
 
 
 def _read(path: Path) -> Relation:
-    every = statements(path.read_text())
+    every = statements(path.read_text(encoding="utf-8"))
     comments = tuple(statement for statement in every if statement.startswith("comment on "))
     made = tuple(statement for statement in every if statement not in comments)
     makes = _MAKES.match(made[0]) if made else None
@@ -157,4 +157,8 @@ def run_as_it_is(db: Connection, sql: str) -> None:
 def state_tables() -> set[str]:
     """The tables of raw and the ledger that the state files make."""
     files = FOLDER.parent.glob("state_*.sql")
-    return {name for path in files for name in re.findall(r"create table if not exists (\w+\.\w+)", path.read_text())}
+    return {
+        name
+        for path in files
+        for name in re.findall(r"create table if not exists (\w+\.\w+)", path.read_text(encoding="utf-8"))
+    }

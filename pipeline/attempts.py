@@ -34,6 +34,8 @@ METRICS = {
     "last_new_data_timestamp_seconds": "When a file last arrived.",
     "waiting": "What waits for a person, by kind: held and refused drops, files that were not recognised.",
 }
+# A line of Prometheus' text format
+EXPOSED = re.compile(r"# (?:HELP|TYPE) \S+ .*|[a-zA-Z_:][\w:]*(?:\{.*\})? (?:NaN|[+-]?(?:Inf|[0-9.]+(?:e[+-]?\d+)?))")
 # The banner in the page.
 MARKED = re.compile(r"<!-- last attempt -->.*?<!-- /last attempt -->\n?", re.S)
 
@@ -140,7 +142,11 @@ def _write(options: Settings, attempt: Attempt, db: Connection | None) -> None:
 
 
 def _read(path: Path) -> str:
-    return path.read_text() if path.is_file() else ""
+    """A file as it is; one that is no text, or can't be read, is as good as none."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""
 
 
 def _is_older(options: Settings, db: Connection | None) -> bool:
@@ -199,16 +205,17 @@ def _bannered(page: str, block: str) -> str:
 
 def _json(page: str, attempt: Attempt) -> str:
     try:
-        facts: dict[str, Any] = json.loads(page or "{}")
+        facts: Any = json.loads(page or "{}")
     except ValueError:  # edited by hand: the step makes it again
         facts = {}
-    return json.dumps({**facts, "last_attempt": asdict(attempt)}, indent=2) + "\n"
+    kept = facts if isinstance(facts, dict) else {}
+    return json.dumps({**kept, "last_attempt": asdict(attempt)}, indent=2) + "\n"
 
 
 def metrics(page: str, attempt: Attempt) -> str:
     """The exposition with this attempt's figures; what is not known now keeps its last value."""
     ours = re.compile(rf"(?:# (?:HELP|TYPE) )?eduflow_(?:{'|'.join(METRICS)})\b")
-    lines = page.splitlines()
+    lines = [line for line in page.splitlines() if EXPOSED.fullmatch(line)]  # others were edited: they spoil the file
     kept = [line for line in lines if not ours.match(line)]
     before = [line for line in lines if ours.match(line) and not line.startswith("#")]
     samples: dict[str, Iterable[str]] = {

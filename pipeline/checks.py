@@ -63,7 +63,7 @@ class Check(Step):
         return Built(len(results), len(results), note=said_of_them)
 
     def _result(self, build: Build, path: str) -> Result:
-        sql = (PROJECT / path).read_text()
+        sql = (PROJECT / path).read_text(encoding="utf-8")
         header = HEADER.match(sql)
         if header is None:
             raise UserError(f"{path}: the first line must say `-- error: what must hold` or `-- warning: ...`")

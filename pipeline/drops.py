@@ -175,7 +175,7 @@ def scan(folder: Path, known: Mapping[str, Known], ignore: Sequence[str] = ()) -
 def sample_files(folder: Path) -> frozenset[str]:
     """The files of the sample, when this is its data folder; others must not be mixed with it."""
     listed = folder / SAMPLE
-    return frozenset(listed.read_text().splitlines()) if listed.is_file() else frozenset()
+    return frozenset(listed.read_text(encoding="utf-8").splitlines()) if listed.is_file() else frozenset()
 
 
 def _ignored(path: str, patterns: Sequence[str]) -> bool:

@@ -15,6 +15,7 @@ import json
 import os
 import re
 import secrets
+import shlex
 import tempfile
 import tomllib
 from contextlib import suppress
@@ -30,6 +31,7 @@ CODE = Path(__file__).resolve().parent.parent  # the repository, or where the pa
 SETTINGS = "sources.toml"
 SAMPLE = ".sample"  # in a data folder: it is the sample's, and these are its files
 MOST_DATABASES = 50  # that a home remembers: a school has one, and a second while it moves
+IDS = re.compile("[0-9a-f]{12}")
 KEYS = {"school": ("name",)}
 
 
@@ -52,18 +54,38 @@ class Home:
     def id(self) -> str:
         """Twelve hexadecimal digits, made and kept when first asked for."""
         kept = self._kept()
-        if "id" not in kept:
+        if not kept:
+            if lost := self.lost_database():
+                raise ConfigError(
+                    f"{self._file} is missing, but the database of a home in {self.folder} lies in {lost}. Go on with "
+                    f"it: eduflow init --adopt {shlex.quote(str(self.folder))} (to start anew, then: eduflow purge)"
+                )
             self._keep({"id": self._former_id() or secrets.token_hex(6)}, first=True)
             kept = self._kept()
         return str(kept["id"])
 
     def database_folder(self) -> Path:
         """Where the embedded server keeps its files: in the home; for root where the server's user can reach."""
+        own = self.folder / ".eduflow" / "pg"
         if os.geteuid():
-            return self.folder / ".eduflow" / "pg"
+            return own
         folder = server.ROOT_FOLDER / self.id
+        if (own / "PG_VERSION").exists() and own.stat().st_uid and not (folder / "pg").exists():
+            raise ConfigError(
+                f"The database of this home is {own}, which the user {own.owner()} made: run EduFlow as {own.owner()}, "
+                "not as root"
+            )
         self._note_place(folder)
         return folder / "pg"
+
+    def lost_database(self) -> Path | None:
+        """A database of root's that was this folder's, when the file that says so is gone; the one used last."""
+        if os.geteuid() or self._file.exists():
+            return None
+        notes = [note for note in server.ROOT_FOLDER.glob("*/home") if IDS.fullmatch(note.parent.name)]
+        there = [note for note in notes if (note.parent / "pg" / "PG_VERSION").exists()]
+        found = [note.parent for note in there if note.read_bytes() == os.fsencode(self.folder)]
+        return max(found, key=lambda folder: (folder / "pg" / "global" / "pg_control").stat().st_mtime, default=None)
 
     def has_filled(self, database: str) -> bool:
         return database in self._kept().get("databases", [])
@@ -90,7 +112,7 @@ class Home:
     def _note_place(self, folder: Path) -> None:
         """Keep where the home of a root's database is; refuse a copy of a home that still exists."""
         note = folder / "home"
-        before = Path(note.read_text()) if note.exists() else None
+        before = Path(os.fsdecode(note.read_bytes())) if note.exists() else None
         if before == self.folder:
             return
         if before and before != self.folder and Home(before)._kept().get("id") == self.id:
@@ -101,37 +123,47 @@ class Home:
         folder.mkdir(parents=True, exist_ok=True)
         for each in (folder.parent, folder):
             each.chmod(0o755)  # whatever the umask: the server's own user passes through
-        _replace(note, str(self.folder))
+        _replace(note, os.fsencode(self.folder))
 
     @property
     def _file(self) -> Path:
         return self.folder / ".eduflow" / "home.json"
 
     def _kept(self) -> dict[str, Any]:
+        """What home.json says; nothing when there is none."""
         try:
-            kept = json.loads(self._file.read_text())
-            return kept if isinstance(kept, dict) else {}
+            kept = json.loads(self._file.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return {}
-        except (OSError, ValueError) as error:
-            why = type(error).__name__
-            raise ConfigError(f"{self._file} can't be read ({why}); restore it from a backup") from None
+        except OSError as error:
+            raise ConfigError(
+                f"{self._file} can't be read ({error.strerror}): run EduFlow as the user that made the home"
+            ) from None
+        except ValueError:
+            kept = None
+        databases = kept.get("databases", []) if isinstance(kept, dict) else None
+        if not isinstance(databases, list) or not IDS.fullmatch(str(kept.get("id", ""))):
+            raise ConfigError(
+                f"{self._file} is damaged: it does not say which database is this home's. Take it from a copy of the "
+                f"home, or remove it and go on with: eduflow init --adopt {shlex.quote(str(self.folder))}"
+            )
+        return dict(kept)
 
     def _keep(self, kept: dict[str, Any], *, first: bool = False) -> None:
         """first: of several processes that start at once, one makes the file and all read it."""
         try:
             self._file.parent.mkdir(mode=0o750, exist_ok=True)
-            _replace(self._file, json.dumps(kept, indent=2) + "\n", keep_existing=first)
+            _replace(self._file, f"{json.dumps(kept, indent=2)}\n".encode(), keep_existing=first)
         except OSError as error:
             raise ConfigError(
                 f"{self._file} can't be written ({error.strerror}): a home must be writable for who runs EduFlow"
             ) from None
 
 
-def _replace(path: Path, content: str, *, keep_existing: bool = False) -> None:
+def _replace(path: Path, content: bytes, *, keep_existing: bool = False) -> None:
     handle, aside = tempfile.mkstemp(prefix=path.name, dir=path.parent)
     try:
-        with os.fdopen(handle, "w") as file:
+        with os.fdopen(handle, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -149,7 +181,7 @@ def is_home(folder: Path) -> bool:
         return True
     config = configparser.ConfigParser(interpolation=None, strict=False)
     try:
-        config.read(folder / "luigi.cfg")
+        config.read(folder / "luigi.cfg", encoding="utf-8")
     except (configparser.Error, OSError, UnicodeDecodeError):
         return False
     return config.has_section("eduflow")
@@ -298,9 +330,15 @@ def make(folder: Path) -> tuple[Home, list[str]]:
     folder = folder.expanduser().resolve()
     if not str(folder).isprintable():
         raise ConfigError(f"{str(folder)!r} can't be a home: its name holds characters that are no text")
+    for parent in folder.parents:
+        if is_home(parent) and folder.relative_to(parent).parts[0] in ("data", "output"):
+            raise ConfigError(
+                f"{folder} is in the {folder.relative_to(parent).parts[0]} folder of another home, {parent}, which "
+                "would take its files for its own. Choose a folder beside it"
+            )
     files = {
         SETTINGS: SOURCES,
-        "luigi.cfg": commented((packaged()).read_text()),
+        "luigi.cfg": commented((packaged()).read_text(encoding="utf-8")),
         "README.md": README.format(name=folder.name),
     }
     made = []
@@ -312,7 +350,7 @@ def make(folder: Path) -> tuple[Home, list[str]]:
                 made.append(f"{name}/")
         for name, content in files.items():
             if not (folder / name).exists():
-                (folder / name).write_text(content)
+                (folder / name).write_text(content, encoding="utf-8", errors="surrogateescape")
                 made.append(name)
         home = Home(folder)
         _ = home.id

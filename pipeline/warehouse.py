@@ -46,7 +46,7 @@ class SqlStep(Step):
 
     def query(self, build: Build) -> tuple[str, dict[str, Any], bool]:
         """The SELECT, its values, and whether it gives changed rows only."""
-        select = (PROJECT / self.recipes()[0]).read_text()
+        select = (PROJECT / self.recipes()[0]).read_text(encoding="utf-8")
         tables = set(SINCE.findall(select))
         incremental = bool(tables) and not build.full
         since = {f"{name}_since": build.consumed.get(f"staging.{name}", 0) if incremental else 0 for name in tables}

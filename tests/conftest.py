@@ -23,6 +23,7 @@ import pytest
 from init_db import create_derived, migrate, server
 from pipeline.cli import main
 from pipeline.contracts import DATASETS
+from pipeline.home import Home
 from pipeline.step import _Process
 from targets.database import Database
 from targets.reader import MAKE_LOGIN
@@ -145,6 +146,12 @@ class House:
             text=True,
             timeout=120,
         )
+
+    def start_anew(self) -> None:
+        """Take everything out of the database, as `run --new` accepts it: as on the first day."""
+        self.query("drop schema if exists raw, etl, staging, warehouse, analytics cascade")
+        Home(Path(self.environment["EDUFLOW_HOME"])).forget_databases()
+        _Process.migrated = ""
 
     def query(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         connection = self.database.connect()

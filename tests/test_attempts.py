@@ -98,6 +98,23 @@ def test_a_page_that_could_not_be_brought_up_to_date_says_so(filled):
     assert 'role="alert" class="older"' not in page(filled)
 
 
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe\x00", b"eduflow_rows{ what?\nhello\nup 1\n", b"up one\r\n", b"[]"])
+def test_the_metrics_stay_valid_whatever_stood_in_the_file_when_a_run_failed(filled, monkeypatch, content):
+    from prometheus_client.parser import text_string_to_metric_families as parsed
+
+    for name in ("metrics.prom", "run_summary.md", "run_summary.json", "report.html"):
+        (filled.output / name).write_bytes(content)
+    monkeypatch.setenv("EDUFLOW_DATA_DIR", str(filled.data / "nowhere"))
+    assert filled.do("run") == 20
+    assert "eduflow_last_attempt_exit_code" in {
+        family.name for family in parsed((filled.output / "metrics.prom").read_text())
+    }
+    assert "exit code 20" in summaries(filled)[0]
+    monkeypatch.setenv("EDUFLOW_DATA_DIR", str(filled.data))
+    assert filled.run() == 0
+    assert "eduflow_target_rows" in {family.name for family in parsed((filled.output / "metrics.prom").read_text())}
+
+
 def test_without_a_database_the_files_say_that_it_failed(filled, monkeypatch):
     good = prometheus(filled)
     url = os.environ["EDUFLOW_DATABASE"]

@@ -121,7 +121,7 @@ def test_an_output_folder_that_is_read_only_keeps_its_files_and_is_named(filled,
 
 def test_a_file_where_the_output_folder_should_be_is_named(filled, undisturbed):
     filled.output.write_text("thesis")
-    complains(filled.command(*RUN), f"{filled.output}/report.html could not be written", "EDUFLOW_OUTPUT_DIR")
+    complains(filled.command(*RUN), f"{filled.output} could not be written", "EDUFLOW_OUTPUT_DIR")
     assert filled.output.read_text() == "thesis"
     filled.output.unlink()
     ends_as_undisturbed(filled, undisturbed)

@@ -137,6 +137,60 @@ def test_two_homes_never_write_into_one_database(command, tmp_path, cluster):
         admin.close()
 
 
+@pytest.mark.parametrize("content", ["", "{}", "[]", "garbage", '{"id": "../../tmp/x"}', '{"id": 7, "databases": "x"}'])
+def test_a_damaged_home_json_is_one_line_and_starts_no_other_database(command, tmp_path, content):
+    command("init", "home")
+    kept = tmp_path / "home" / ".eduflow" / "home.json"
+    before = kept.read_text()
+    kept.write_text(content)
+    said = command("-C", "home", "plan", code=1)
+    assert "home.json is damaged" in said and "init --adopt" in said and len(said.splitlines()) == 1
+    kept.write_text(before)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root keeps its databases outside the home")
+def test_a_lost_home_json_is_said_and_adopt_finds_roots_database_again(command, tmp_path):
+    command("init", "hill é")
+    school(tmp_path / "hill é")
+    command("-C", "hill é", "run", "Warehouse")
+    kept = tmp_path / "hill é" / ".eduflow" / "home.json"
+    before = json.loads(kept.read_text())["id"]
+    kept.unlink()
+    for arguments in (("-C", "hill é", "run"), ("init", "hill é")):
+        said = command(*arguments, code=1)
+        assert "home.json is missing" in said and f"lies in /var/lib/eduflow/{before}" in said
+        assert not kept.exists()
+    assert "is again the home" in command("init", "--adopt", "hill é")
+    assert "Nothing to do" in command("-C", "hill é", "run", "Warehouse")
+    assert "Asha Rao" in names(command, "-C", "hill é")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root keeps its databases outside the home")
+def test_root_does_not_start_a_database_beside_that_of_the_homes_user(command, tmp_path):
+    command("init", "home")
+    own = tmp_path / "home" / ".eduflow" / "pg"
+    own.mkdir()
+    (own / "PG_VERSION").write_text("18")
+    os.chown(own, 65534, 65534)
+    assert "as nobody, not as root" in command("-C", "home", "run", code=1)
+    shutil.rmtree(own)
+
+
+def test_a_home_in_the_data_of_another_home_is_refused(command, tmp_path):
+    command("init", "outer")
+    assert "in the data folder of another home" in command("init", "outer/data/inner", code=1)
+    assert not (tmp_path / "outer/data/inner").exists()
+    command("init", "outer/schools/inner")
+
+
+def test_a_luigi_cfg_that_is_none_is_one_line(command, tmp_path):
+    command("init", "home")
+    for content in (b"[eduflow\nworkers = 1", b"[eduflow]\nworkers = \xe9", b"workers = 1"):
+        (tmp_path / "home" / "luigi.cfg").write_bytes(content)
+        said = command("-C", "home", "plan", code=1)
+        assert "luigi.cfg" in said and len(said.splitlines()) == 1
+
+
 # --- the sample -----------------------------------------------------------------------------------------------------
 
 

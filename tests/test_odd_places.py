@@ -50,7 +50,7 @@ def test_names_at_the_limits_and_names_that_want_to_leave_the_folder_are_names(h
     assert len(tickets(house)) == len(NAMES) + 1
     assert set(statuses(house)) == {f"{folder}/support_tickets.csv" for folder in (*NAMES, deep)}
     assert f"Waits for you: {LONG[:251]}.csv: matches no dataset" in capsys.readouterr().out
-    assert set(house.data.parent.iterdir()) == around | {house.output}
+    assert set(house.data.parent.iterdir()) == around | {house.output, house.data.parent / ".eduflow"}
     rejected = house.one("select drop_id from etl.drops where rejected > 0")
     assert [path.name for path in house.output.glob("rejects/*")] == [f"support_tickets.rejects-{rejected}.csv"]
     before = house.builds()

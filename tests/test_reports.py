@@ -30,7 +30,6 @@ from pipeline.marts import MARTS
 from pipeline.page import charts
 from pipeline.page.html import by_class, trend
 from pipeline.page.markup import el, natural, percent, points, words
-from pipeline.step import _Process
 from targets import export
 from targets.database import Database
 
@@ -359,14 +358,13 @@ def test_the_same_files_give_the_same_page_in_whatever_order_they_came(house):
         shutil.copytree(PROJECT / "data" / folder, house.data / folder)
         assert house.run() == 0
     files = {path.name: path.read_bytes() for path in house.output.glob("**/*") if path.is_file()}
-    house.query("drop schema raw, etl, staging, warehouse, analytics cascade")
-    _Process.migrated = ""
+    house.start_anew()
     shutil.rmtree(house.output)
     for folder in (DAY1, DAY2):
         shutil.move(house.data / folder, house.data.parent / folder)
     for folder in (DAY2, DAY1):
         shutil.move(house.data.parent / folder, house.data / folder)
-        assert house.do("run", "--new") == 0
+        assert house.run() == 0
     assert len([name for name in files if name.endswith((".csv", ".parquet", ".html"))]) >= 19
     for path in (house.output / "report.html", *(house.output / "marts").iterdir()):
         assert path.read_bytes() == files[path.name], path.name
@@ -439,19 +437,20 @@ def test_a_csv_file_has_the_same_rows(sample, name):
 
 def test_a_text_like_a_formula_gets_an_apostrophe_and_a_number_stays_one(house):
     formulas = ["=1+1", "+1", "-5", "@SUM(A1)", "\tx", "\rx", "\nx"]
-    harmless = ["'=1", " =1", "a-5", "", "5"]
+    behind = {"'=1": "''=1", " =1": " '=1", "a;=1": "a;'=1"}  # as it is sent back, one apostrophe is taken off again
+    harmless = ["a-5", "", "5"]
     house.query("create table public.cells (id integer primary key, words text, amount numeric(8, 2), size bigint)")
-    for number, word in enumerate([*formulas, *harmless, None]):
+    for number, word in enumerate([*formulas, *behind, *harmless, None]):
         house.query("insert into public.cells values (%s, %s, -5, -7)", number, word)
     written, parquet = io.BytesIO(), io.BytesIO()
     with house.database.transaction() as db:
         export.write_csv(db, "public.cells", ("id",), written)
         export.write_parquet(db, "public.cells", ("id",), parquet)
     rows = list(csv.reader(io.StringIO(written.getvalue().decode(), newline="")))
-    assert [row[1] for row in rows[1:]] == [*("'" + word for word in formulas), *harmless, ""]
+    assert [row[1] for row in rows[1:]] == [*("'" + word for word in formulas), *behind.values(), *harmless, ""]
     assert {tuple(row[2:]) for row in rows[1:]} == {("-5.00", "-7")}
     stored = pq.read_table(parquet)
-    assert stored["words"].to_pylist() == [*formulas, *harmless, None]
+    assert stored["words"].to_pylist() == [*formulas, *behind, *harmless, None]
     assert stored["amount"].to_pylist()[0] == Decimal("-5.00")
 
 

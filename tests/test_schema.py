@@ -370,7 +370,8 @@ def test_rights_and_policies_that_others_gave_survive_a_table_made_anew(house, a
 
 
 ADDED = """
-    select format('%s.%s', schemaname, tablename) from pg_tables where schemaname in ('staging', 'warehouse', 'analytics')
+    select format('%s.%s', schemaname, tablename) from pg_tables
+    where schemaname in ('staging', 'warehouse', 'analytics')
 """
 
 
@@ -381,7 +382,8 @@ def test_columns_and_indexes_that_others_added_to_our_tables_stay_and_every_buil
     expected = house.contents()
     for (table,) in house.query(ADDED):
         house.query(f"""
-            alter table {table} add column "their Note, 100 %" text default 'kept' check ("their Note, 100 %" like 'k%');
+            alter table {table} add column "their Note, 100 %" text default 'kept';
+            alter table {table} add check ("their Note, 100 %" like 'k%');
             create index "theirs {table}" on {table} ("their Note, 100 %") where "their Note, 100 %" like 'k%';
             comment on index {table.split(".")[0]}."theirs {table}" is 'theirs'
         """)

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from pipeline.config import PROJECT
 from pipeline.contracts import DATASETS
-from pipeline.step import _Process
 
 pytestmark = pytest.mark.usefixtures("trusting")
 
@@ -27,10 +26,9 @@ def progress(*rows: dict[str, str]) -> str:
 
 def emptied(house) -> None:
     """The house as it was on its first day: no file, no schema."""
-    house.query("drop schema if exists raw, etl, staging, warehouse, analytics cascade")
+    house.start_anew()
     shutil.rmtree(house.data)
     house.data.mkdir()
-    _Process.migrated = ""
 
 
 def load(house, *runs: Files, goal: str = "EduFlow") -> None:

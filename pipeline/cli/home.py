@@ -24,6 +24,11 @@ from targets.artifact import write_files
 
 
 def init(arguments: argparse.Namespace) -> int:
+    lost = homes.Home(arguments.folder.expanduser().resolve())
+    if arguments.adopt and (database := lost.lost_database()):
+        lost.adopt(database.name)
+        print(f"{lost.folder} is again the home of the database in {database}.")
+        arguments.adopt = False
     home, made = homes.make(arguments.folder)
     if arguments.adopt:
         _adopt(home)

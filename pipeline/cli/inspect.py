@@ -320,7 +320,7 @@ def dictionary(arguments: argparse.Namespace, options: Settings) -> int:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, page in written.items():
-            (folder / name).write_text(page)
+            (folder / name).write_text(page, encoding="utf-8")
             print(f"written: {nearby(folder / name)}")
     except OSError as error:
         raise UserError(f"{error.filename or folder} can't be written: {error.strerror}") from None

@@ -55,7 +55,7 @@ def declared() -> dict[str, str]:
 
 def _ddl() -> str:
     """All of it, without comments."""
-    state = "\n".join(path.read_text() for path in sorted(init_db.FOLDER.glob("state_*.sql")))
+    state = "\n".join(path.read_text(encoding="utf-8") for path in sorted(init_db.FOLDER.glob("state_*.sql")))
     derived = [f"{statement};" for found in init_db.relations().values() for statement in found.statements]
     return "\n".join([re.sub("--.*", "", state), *derived])
 

@@ -29,7 +29,7 @@ TABLE = re.compile(r"\b((?:raw|etl|staging|warehouse|analytics)\.\w+)\b(?!\()")
 
 def reads(step: Step) -> list[str]:
     """The tables and views that a step reads: as its query's header lists them, then any other that the query names."""
-    queries = [(PROJECT / recipe).read_text() for recipe in step.recipes() if recipe.endswith(".sql")]
+    queries = [(PROJECT / recipe).read_text(encoding="utf-8") for recipe in step.recipes() if recipe.endswith(".sql")]
     if step.gates or not queries:
         return [above.target for above in step.steps() if not above.gates]
     found = named("\n".join(queries))

@@ -215,7 +215,9 @@ def _facts(all_of: Catalogue, relation: Relation) -> Iterator[str]:
     """Grain, key, by what and from what it is made, what reads it."""
     makers = all_of.makers(relation.name)
     recipes = list(dict.fromkeys(recipe for step in makers for recipe in step.recipes()))
-    grain = [lineage.grain((PROJECT / recipe).read_text()) for recipe in recipes if recipe.endswith(".sql")]
+    grain = [
+        lineage.grain((PROJECT / recipe).read_text(encoding="utf-8")) for recipe in recipes if recipe.endswith(".sql")
+    ]
     yield from (f"- **grain** {_text(said)}" for said in grain)
     if relation.key:
         yield f"- **key** `{'`, `'.join(relation.key)}`"
@@ -273,7 +275,7 @@ def _checks(all_of: Catalogue) -> Iterator[str]:
     rows = []
     for step in all_of.steps.values():
         for recipe in step.recipes() if step.gates else ():
-            found = HEADER.match((PROJECT / recipe).read_text())
+            found = HEADER.match((PROJECT / recipe).read_text(encoding="utf-8"))
             rows.append((f"[{Path(recipe).stem}](../{recipe})", *map(_text, found.groups() if found else ("", ""))))
     yield from _table(("check", "severity", "what must hold"), rows)
 

@@ -123,7 +123,7 @@ def _head(facts: Facts) -> Html:
         el("meta", name="viewport", content="width=device-width, initial-scale=1"),
         el("title", "Student report" + (f", {day(facts.as_of)}" if facts.as_of else "")),
         el("link", rel="icon", href="data:,"),
-        el("style", Html(Path(__file__).with_name("page.css").read_text())),
+        el("style", Html(Path(__file__).with_name("page.css").read_text(encoding="utf-8"))),
     )
 
 
