@@ -38,13 +38,16 @@ __all__ = [
     "MISSING",
     "NEW",
     "Change",
+    "NewerError",
     "NotOursError",
     "Relation",
     "create_derived",
     "grant_readers",
     "helpers",
+    "last_state",
     "migrate",
     "outdated",
+    "refuse_newer",
     "relations",
     "remove_all",
     "survey",
@@ -56,10 +59,13 @@ FOLDER = Path(__file__).parent
 def migrate(db: Connection) -> None:
     """Apply the state files this database has not seen. Cheap when there are none.
 
-    NotOursError, before anything is written, when it holds schemas of ours that we did not make.
+    NotOursError, before anything is written, when it holds schemas of ours that we did not make; NewerError when newer
+    code has migrated it.
     """
     check_schemas(db)
     files = sorted(FOLDER.glob("state_*.sql"))
+    if newest := db.execute(text(NEWEST)).scalar() if _is_there(db) else None:
+        refuse_newer(newest, "The database")
     if pending(db, files):
         db.execute(text("select pg_advisory_xact_lock(:lock)"), {"lock": SETUP_LOCK})
         for path in pending(db, files):
@@ -70,8 +76,33 @@ def migrate(db: Connection) -> None:
     recognise_copy(db)
 
 
+NEWEST = "select max(file) from etl.migrations where file like 'state\\_%'"
+
+
+class NewerError(RuntimeError):
+    """The state was migrated by newer code than this: older code would read it wrongly."""
+
+
+def last_state() -> str:
+    """The newest state file that this code knows."""
+    return max(path.name for path in FOLDER.glob("state_*.sql"))
+
+
+def refuse_newer(state: str, what: str) -> None:
+    """NewerError if a state file is newer than those of this code."""
+    if state > last_state():
+        raise NewerError(
+            f"{what} was written by a newer EduFlow (it has {state}, this one ends with {last_state()}). Nothing was "
+            "changed: update EduFlow, or restore a backup of the older one into an empty database."
+        )
+
+
+def _is_there(db: Connection) -> bool:
+    return db.execute(text("select to_regclass('etl.migrations')")).scalar() is not None
+
+
 def pending(db: Connection, files: list[Path]) -> list[Path]:
-    if db.execute(text("select to_regclass('etl.migrations')")).scalar() is None:
+    if not _is_there(db):
         return files
     applied = set(db.execute(text("select file from etl.migrations")).scalars())
     return [path for path in files if path.name not in applied]

@@ -258,10 +258,10 @@ def _bring_up_to_date(db: Connection, options: Settings) -> None:
 
 @contextlib.contextmanager
 def not_ours_said() -> Iterator[None]:
-    """What EduFlow did not make is in its way: a person can put it right."""
+    """What EduFlow did not make, or newer code did, is in its way: a person can put it right."""
     try:
         yield
-    except init_db.NotOursError as error:
+    except (init_db.NewerError, init_db.NotOursError) as error:
         raise UserError(str(error)) from None
 
 

@@ -36,6 +36,7 @@ class BackupError(RuntimeError):
 
 def write(database: Database, file: Path, about: dict[str, Any]) -> int:
     """Write a backup; return its size in bytes. about: what the first line says of it, as JSON."""
+    _refuse_to_replace(file)
     aside = file.with_name(f".{file.name}.part")
     sha256, written = hashlib.sha256(), 0
     try:
@@ -59,6 +60,18 @@ def write(database: Database, file: Path, about: dict[str, Any]) -> int:
         with suppress(OSError):
             aside.unlink(missing_ok=True)
     return written
+
+
+def _refuse_to_replace(file: Path) -> None:
+    """BackupError when something stands there that is no backup: a pipe, a device, somebody's file."""
+    if not file.exists():
+        return
+    why = "is there and is no backup of EduFlow"
+    if file.is_file():
+        with suppress(OSError, EOFError, zlib.error), gzip.open(file) as packed:
+            why = "" if packed.read(len(HEAD)) == HEAD else why
+    if why:
+        raise BackupError(f"{file} {why}; nothing was written. Choose another name")
 
 
 def read_head(file: Path) -> dict[str, Any]:
@@ -90,16 +103,18 @@ def load(database: Database, file: Path, after: str) -> None:
     """Load a backup into an empty database, and run the SQL `after` it, all in one transaction."""
     read_head(file)
     environment, where = _connection(database)
-    command = [_tool("psql", database), "--no-psqlrc", "--quiet", "--single-transaction", "--file=-"]
+    command = [_tool("psql", database), "--no-psqlrc", "--quiet", "--file=-"]
     command += ["--set=ON_ERROR_STOP=1", "--set=VERBOSITY=sqlstate", f"--dbname={where}"]
     with subprocess.Popen(
         command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
     ) as psql:
         assert psql.stdin and psql.stderr
         with suppress(BrokenPipeError), gzip.open(file) as packed:
+            # Its option for a single transaction would commit what it got of us when we are killed half-way.
+            psql.stdin.write(b"begin;\n")
             for line in _for_this_server(packed, _server_major(database)):
                 psql.stdin.write(line)
-            psql.stdin.write(after.encode())
+            psql.stdin.write(f"{after}\ncommit;\n".encode())
         with suppress(BrokenPipeError):
             psql.stdin.close()
         said = psql.stderr.read().decode(errors="replace")

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
+import os
 import random
 import re
 import shutil
+import subprocess
+import sys
 
 import pytest
 
+from init_db import last_state
 from pipeline.config import PROJECT
 from pipeline.step import _Process
-from targets.backup import BackupError, read_head
+from targets.backup import TAIL, BackupError, read_head
 from tests.test_home import command, school  # noqa: F401 (a fixture)
 
 DECIDED = "select drop_id, path, status, decision, decided_at, reason from etl.drops order by drop_id"
@@ -170,3 +175,71 @@ def test_purge_of_an_own_server_drops_what_is_eduflows_and_nothing_else(filled, 
     """)
     assert left == [("analytics.notes",), ("public.theirs",)]
     assert [path.name for path in filled.output.rglob("*") if path.is_file()] == []
+
+
+def test_a_restore_that_is_killed_half_way_leaves_nothing(house, tmp_path):
+    """psql lives on when its parent is killed, and takes the end of its input for the end of the backup."""
+    house.rows("students.csv", "students", *({"student_id": f"STU{number:05d}"} for number in range(4_000)))
+    assert house.run("Ingest") == 0
+    file = tmp_path / "backup.sql.gz"
+    assert house.do("backup", str(file)) == 0
+    destroy(house)
+    house.query("""
+        create function public.wait() returns event_trigger language plpgsql as $$ begin
+        perform pg_advisory_xact_lock(7); end $$;
+        create event trigger wait on ddl_command_end when tag in ('CREATE TABLE') execute function public.wait()
+    """)
+    lock = house.database.connect()
+    try:
+        lock.cursor().execute("select pg_advisory_lock(7)")
+        environment = {**os.environ, **house.environment}
+        command = [sys.executable, "-m", "pipeline", "restore", str(file)]
+        process = subprocess.Popen(command, cwd=PROJECT, env=environment)
+        while not house.one("select count(*) from pg_locks where locktype = 'advisory' and not granted"):
+            assert process.poll() is None
+        process.kill()
+        process.wait()
+    finally:
+        lock.close()
+    others = "select count(*) from pg_stat_activity where datname = current_database() and application_name = 'psql'"
+    while house.one(others):
+        pass
+    assert house.query("select 1 from pg_namespace where nspname in ('raw', 'etl')") == []
+    house.query("drop event trigger wait")
+    assert house.do("restore", str(file)) == 0
+
+
+def test_what_newer_code_wrote_is_refused_before_anything_is_changed(filled, tmp_path, capsys):
+    file = tmp_path / "backup.sql.gz"
+    filled.query("insert into etl.migrations (file) values ('state_99_later.sql')")
+    before = filled.builds()
+    for verb in (["run"], ["status"], ["backup", str(file)]):
+        _Process.migrated = ""
+        assert filled.do(*verb) == 1
+        said = capsys.readouterr().err
+        assert "written by a newer EduFlow (it has state_99_later.sql" in said and len(said.splitlines()) == 1
+    assert filled.builds() == before and not file.exists()
+    filled.query("delete from etl.migrations where file = 'state_99_later.sql'")
+    assert filled.do("backup", str(file)) == 0
+    text = gzip.decompress(file.read_bytes()).replace(last_state().encode(), b"state_99_later.sql", 1)
+    body = text[: text.rindex(b"\n", 0, -1) + 1]
+    file.write_bytes(gzip.compress(body + TAIL + hashlib.sha256(body).hexdigest().encode() + b"\n"))
+    destroy(filled)
+    assert filled.do("restore", str(file)) == 1
+    assert "written by a newer EduFlow" in capsys.readouterr().err
+    assert filled.query("select 1 from pg_namespace where nspname in ('raw', 'etl')") == []
+
+
+@pytest.mark.parametrize("kind", ["file", "pipe", "folder", "link"])
+def test_a_backup_never_takes_the_place_of_what_is_none(house, tmp_path, capsys, kind):
+    mine = tmp_path / "mine"
+    mine.write_text("thesis")
+    target = mine if kind == "file" else tmp_path / "there"
+    {"file": lambda: None, "pipe": lambda: os.mkfifo(target), "folder": target.mkdir}.get(
+        kind, lambda: target.symlink_to(mine)
+    )()
+    assert house.do("backup", str(target)) == 1
+    assert "is no backup of EduFlow; nothing was written" in capsys.readouterr().err
+    assert mine.read_text() == "thesis" and target.is_symlink() == (kind == "link")
+    for _ in range(2):  # an earlier backup is replaced
+        assert house.do("backup", str(tmp_path / "backup.sql.gz")) == 0

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 import psycopg2
 from sqlalchemy.exc import DBAPIError
 
-from init_db import NotOursError
+from init_db import NewerError, NotOursError
 from init_db.server import ServerError
 from pipeline import home as homes
 from pipeline.cli import verbs
@@ -36,7 +36,7 @@ def _caught(do: Callable[[], int]) -> int:
     except KeyboardInterrupt as stop:
         print("Interrupted.", file=sys.stderr)
         return 143 if isinstance(stop, Terminated) else 130
-    except (BackupError, ConfigError, DatabaseError, NotOursError, ServerError, UserError) as error:
+    except (BackupError, ConfigError, DatabaseError, NewerError, NotOursError, ServerError, UserError) as error:
         print(error, file=sys.stderr)
     except (DBAPIError, psycopg2.Error) as error:
         again = ". What was committed is kept: run again." if is_retryable(error) else "."

@@ -60,6 +60,7 @@ def backup(arguments: argparse.Namespace, options: Settings) -> int:
         "version": __version__,
         "home": options.home.name,
         "home_id": options.home.id,
+        "state": init_db.last_state(),
         "made_at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}",
         **counts,
     }
@@ -74,6 +75,7 @@ def backup(arguments: argparse.Namespace, options: Settings) -> int:
 def restore(arguments: argparse.Namespace, options: Settings) -> int:
     started = time.perf_counter()
     about = backups.read_head(arguments.file)
+    init_db.refuse_newer(about.get("state", ""), str(arguments.file))
     if not backups.is_empty(options.database):
         raise UserError(
             f"The database ({options.database}) is not empty; a backup is restored into an empty one. "
