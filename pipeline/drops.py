@@ -25,6 +25,7 @@ from targets.parts import file_digest
 SUFFIX = re.compile(r"\.(csv|tsv|txt|xlsx|json|jsonl|ndjson)(\.gz)?$", re.IGNORECASE)
 ISO_DATE = re.compile(r"(?<!\d)\d{4}-\d{2}-\d{2}(?!\d)")
 REJECTS = re.compile(r"\.rejects-([0-9]+)(\.new(-\d+)?)?$")  # .new: written beside one that a person edits
+README = re.compile(r"README(\.\w+)*")  # and no `README students.csv`
 NOT_SAMPLE = (
     "is no file of the sample, which is made up; a school's files must not be mixed with it. Make a home for the "
     "school: eduflow init FOLDER, and put the file into FOLDER/data"
@@ -187,7 +188,7 @@ def _stray(folder: Path, path: str, why: str, taken: set[str], *, look: bool) ->
     """(path, why it is no drop and what would load it, whether it waits for a person)."""
     if why not in (NO_DATASET, NO_TABLE):
         return path, why, True
-    if not strays_of.is_table(path):
+    if not strays_of.is_given(path):
         return path, why, False
     said = strays_of.advice(folder / path, path, taken) if look else ""
     taken |= {said.rpartition(" ")[2]} if said else set()
@@ -208,7 +209,7 @@ def _walk(folder: Path) -> Iterable[tuple[Path, str, str]]:
             continue
         for name, is_folder in entries:
             absolute = parent / name
-            if name.startswith("." if is_folder else (".", "~$", "README")):
+            if name.startswith("." if is_folder else (".", "~$")) or README.fullmatch(name):
                 continue
             path = str(absolute.relative_to(folder))
             if is_folder and depth < MAX_DEPTH:

@@ -120,7 +120,7 @@ def judged(profile: Profile, refused: Sequence[Tally], repeated: Tally, options:
     key comes again later in the drop, with other values."""
     found = []
     share = profile.reject_share()
-    if profile.rejected >= FEW and share > options.guard_rejected:
+    if share > options.guard_rejected:  # a file of one row, too: fifty of them would be a file of nothing
         reasons = "; ".join(map(str, refused[:EXAMPLES]))
         what = f"{share:.0%} of its rows are rejected, {profile.rejected:,} of {profile.rows:,}: {reasons}"
         found.append(_over("guard_rejected", share, options.guard_rejected, what))
@@ -129,6 +129,12 @@ def judged(profile: Profile, refused: Sequence[Tally], repeated: Tally, options:
         where = at_lines(repeated.lines, repeated.rows)
         what = f"{repeated.rows:,} of {profile.rows:,} rows repeat a key of the file with other values: {where}"
         found.append(_over("guard_repeated", share, options.guard_repeated, what))
+    lost = profile.rejected + repeated.rows
+    share = lost / profile.rows if profile.rows else 0.0
+    if not found and lost >= FEW and share > options.guard_rejected:  # each under its limit, most of it together
+        reasons = "; ".join(map(str, [*refused[: EXAMPLES - 1], repeated]))
+        what = f"{share:.0%} of its rows would not count, {lost:,} of {profile.rows:,}: {reasons}"
+        found.append(_over("guard_rejected", share, options.guard_rejected, what))
     for name, unread in sorted(profile.unread.items()):
         given = profile.accepted - profile.nulls[name] + unread
         if unread >= FEW and unread / given > options.guard_unread:
@@ -136,6 +142,19 @@ def judged(profile: Profile, refused: Sequence[Tally], repeated: Tally, options:
             what = f"{name} came with {given:,} values, and {unread:,} of them were not understood: {where}"
             found.append(_over("guard_unread", unread / given, options.guard_unread, what))
     return found
+
+
+def of_others(keyed: str, rows: Tally, all_rows: int, options: Settings) -> list[Finding]:
+    """A drop most of whose keys name rows of other students in earlier drops: numbers that begin anew in each file.
+
+    rows: those of the drop whose key had another student; each would take an accepted row's place.
+    """
+    share = rows.rows / all_rows if all_rows else 0.0
+    if share <= options.guard_repeated:
+        return []
+    where = at_lines(rows.lines, rows.rows)
+    what = f"{rows.rows:,} of {all_rows:,} rows have the {keyed} of an earlier row of another student: {where}"
+    return [_over("guard_repeated", share, options.guard_repeated, what)]
 
 
 def too_early(drop_date: date, landed_on: date) -> list[Finding]:

@@ -579,27 +579,31 @@ class _Json(_Text):
         if not isinstance(value, _Pairs):
             return (line, *values, None, self._whole(text))
         self._objects += 1
-        keys, items = self._cells(value, line)
-        if "\\u" in text and not all(map(_storable, (*keys, *items))):
-            self._meant |= {key: column for key in keys if (column := self._column(key))}
-            return (line, *values, None, self._whole(text))
-        for (place, name), item in zip(self._layout(keys, line), items, strict=True):
+        keys, items = zip(*value, strict=True) if value else ((), ())
+        layout = None if "\\u" in text or _Pairs in map(type, items) else self._layouts.get(keys)
+        if layout is None:
+            keys, items = self._cells(value, line)
+            if "\\u" in text and not all(map(_storable, (*keys, *items))):
+                self._meant |= {key: column for key in keys if (column := self._column(key))}
+                return (line, *values, None, self._whole(text))
+            layout = self._layout(keys, line)
+        for (place, name), item in zip(layout, items, strict=True):
+            if item is not None and not isinstance(item, str):
+                item = _compact(item, self._hidden)
             if place >= 0:
                 values[place] = item
             elif item:
                 extra[name] = item
         return (line, *values, json.dumps(extra, ensure_ascii=False) if extra else None, None)
 
-    def _cells(self, value: _Pairs, line: int) -> tuple[tuple[str, ...], list[str | None]]:
+    def _cells(self, value: _Pairs, line: int) -> tuple[tuple[str, ...], tuple[str | None, ...]]:
         """(keys, texts) of an object, flattened, without what is never stored."""
-        keys, items = zip(*value, strict=True) if value else ((), ())
-        if keys not in self._layouts or _Pairs in map(type, items):
-            pairs = list(islice(_flat(value, self._hidden), MAX_COLUMNS + 1))
-            if len(pairs) > MAX_COLUMNS:
-                raise self._misshapen("too_many_columns", f"more than {MAX_COLUMNS} keys", line)
-            keys, items = zip(*pairs, strict=True) if pairs else ((), ())
-        texts = [item if item is None or isinstance(item, str) else _compact(item, self._hidden) for item in items]
-        return keys, texts
+        pairs = list(islice(_flat(value, self._hidden), MAX_COLUMNS + 1))
+        if len(pairs) > MAX_COLUMNS:
+            raise self._misshapen("too_many_columns", f"more than {MAX_COLUMNS} keys", line)
+        keys = tuple(key for key, _ in pairs)
+        texts = (item if item is None or isinstance(item, str) else _compact(item, self._hidden) for _, item in pairs)
+        return keys, tuple(texts)
 
     def _hidden(self, key: str) -> bool:
         """Whether what stands under a key is never stored; the file is known to have it then."""

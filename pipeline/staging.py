@@ -10,7 +10,8 @@ import contextlib
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import luigi
@@ -24,7 +25,18 @@ from pipeline.checks import Check
 from pipeline.config import Settings
 from pipeline.contracts import Dataset
 from pipeline.drops import Drop, shown
-from pipeline.guard import Finding, Profile, Tally, at_lines, compared, compared_keys, held_reason, judged, too_early
+from pipeline.guard import (
+    Finding,
+    Profile,
+    Tally,
+    at_lines,
+    compared,
+    compared_keys,
+    held_reason,
+    judged,
+    of_others,
+    too_early,
+)
 from pipeline.rules import Cities, Context, clean, says_something
 from pipeline.step import Build, Built, Goal, Progress, State, Step, log
 from targets import parts as digests
@@ -147,6 +159,16 @@ def _unread(dataset: Dataset, frame: pd.DataFrame, cleaned: pa.Table, accepted: 
 
 KINDS = ("changed", "flagged", "rejected")
 Stats = Counter[tuple[int, str, str, str]]  # (drop, column, rule, "changed" | "flagged" | "rejected") -> count
+
+
+@dataclass(frozen=True)
+class Taken(Tally):
+    """Rows of a drop that would take the place of other students' rows. before: the drops of those."""
+
+    before: frozenset[int] = frozenset()
+
+
+NOBODY = Taken("rows", 0, [])
 
 
 class Cleaning:
@@ -293,6 +315,8 @@ class Cleaning:
         rows = self.db.execute(query, {"dataset": self.dataset.name})
         stored = {row.drop_id: Profile.read(row.profile) for row in rows}
         held: dict[int, list[Finding]] = {}
+        new = [drop.drop_id for drop in self.drops if drop.drop_id not in stored]
+        taken = self._taken_over(new, held)
         for drop in self.drops:
             if drop.drop_id in stored or drop.decision == "approve":
                 continue
@@ -307,10 +331,14 @@ class Cleaning:
             if drop.partial:
                 found += self._no_reject_file(drop)
             else:
-                found += judged(self.profiles[drop.drop_id], *self.lost(drop), options)
+                profile = self.profiles[drop.drop_id]
+                found += judged(profile, *self.lost(drop), options)
+                found += of_others(self.key, taken.get(drop.drop_id, NOBODY), profile.rows, options)
                 found += self._compared(drop, earlier, {**stored, **self.profiles}, options)
             if found:
                 held[drop.drop_id] = found
+                if any(drop.drop_id in each.before for each in taken.values()):
+                    taken = self._taken_over(new, held)  # a held row has no place that could be taken
         if held:
             self._take_out(held)
 
@@ -349,6 +377,39 @@ class Cleaning:
         refused = [Tally(*row) for row in self.db.execute(by_reason, values)]
         return refused, Tally(*self.db.execute(repeats, values).one())
 
+    def _taken_over(self, drop_ids: list[int], held: Collection[int]) -> dict[int, Taken]:
+        """Per drop its rows whose key names a row of another student in an earlier one that is not held.
+
+        A row is compared with the one of its key that came last before it, and with the current one in staging.
+        """
+        if self.direct or not drop_ids or self.key == "student_id" or "student_id" not in self.dataset.column_names:
+            return {}
+        query = text(f"""
+            with pairs as (
+                select
+                    r._drop_id, r._line, r.student_id,
+                    lag(r._drop_id) over w as before, lag(r.student_id) over w as student_before
+                from repeated as r
+                inner join etl.drops as d on r._drop_id = d.drop_id
+                where not r._drop_id = any(:held)
+                window w as (partition by r.{self.key} order by d.drop_date, r._drop_id, r._line)
+                union all
+                select c._drop_id, c._line, c.student_id, s._drop_id, s.student_id
+                from cleaned as c
+                inner join {self.target} as s using ({self.key})
+                inner join etl.drops as n on c._drop_id = n.drop_id
+                inner join etl.drops as o on s._drop_id = o.drop_id
+                where (o.drop_date, s._drop_id) < (n.drop_date, c._drop_id)
+            )
+            select
+                _drop_id, count(distinct _line) as rows, (array_agg(_line order by _line))[1 \\: 3] as lines,
+                array_agg(distinct before) as before
+            from pairs where _drop_id = any(:drops) and before <> _drop_id and student_before <> student_id
+            group by _drop_id
+        """)
+        rows = self.db.execute(query, {"drops": drop_ids, "held": list(held)})
+        return {row._drop_id: Taken("rows", row.rows, row.lines, frozenset(row.before)) for row in rows}
+
     def _no_reject_file(self, drop: Drop) -> list[Finding]:
         """Why a drop that is called a reject file is none. It is not judged otherwise, so it may mend rejects only."""
         named = text("select dataset, status from etl.drops where drop_id = :drop")
@@ -364,25 +425,37 @@ class Cleaning:
         if rows > rejected:
             what = f"{said}, which has {rejected:,} rejected rows; the file has {rows:,}"
             return [Finding("", f"{rows:,} rows", f"{rejected:,} rejects", what)]
-        others = self._other_lines(drop, number)
+        others = self._other_rows(drop, number)
         if others.rows:
             where = at_lines(others.lines, others.rows)
-            what = f"{said}, but {others.rows:,} of its rows name a line that was not rejected: {where}"
+            what = f"{said}, but {others.rows:,} of its rows name a line that was not rejected, or none: {where}"
             return [Finding("", f"{others.rows:,} rows", "rejected lines only", what)]
         return []
 
-    def _other_lines(self, drop: Drop, mended: int) -> Tally:
-        """Rows of a reject file whose reject_line is no rejected line of the drop that it mends."""
-        lines = "select line from etl.rejects where drop_id = :mended and outcome = 'rejected'"
+    def _other_rows(self, drop: Drop, mended: int) -> Tally:
+        """Rows of a reject file that mend nothing: their reject_line is no rejected line of the drop that it mends.
+
+        A row without reject_line is known by its key, if a rejected row had that key.
+        """
+        rejects = "select line, key from etl.rejects where drop_id = :mended and outcome = 'rejected'"
         if mended in self.drop_ids:
-            lines = "select _line from refused where _drop_id = :mended"
+            rejects = f"select _line, {self.key} from refused where _drop_id = :mended"
         query = text(f"""
+            with rejects (line, key) as materialized ({rejects}),
+            others as (
+                select r._line
+                from raw.{self.dataset.name} as r
+                left join {self.cleaned} as c on (c._drop_id, c._line) = (r._drop_id, r._line)
+                where r._drop_id = :drop and case
+                    when r._extra ->> 'reject_line' is null
+                        then not exists (select from rejects where key = c.{self.key})
+                    else not exists (select from rejects where line::text = r._extra ->> 'reject_line')
+                end
+            )
             select
                 'rows' as what, count(*) as rows,
                 coalesce((array_agg(_line order by _line))[1 \\: 3], '{{}}') as lines
-            from raw.{self.dataset.name}
-            where _drop_id = :drop and _extra ->> 'reject_line' is not null
-                and _extra ->> 'reject_line' not in (select line::text from ({lines}) as l (line))
+            from others
         """)
         return Tally(*self.db.execute(query, {"drop": drop.drop_id, "mended": mended}).one())
 

@@ -18,8 +18,12 @@ from pathlib import Path, PurePosixPath
 from pipeline.contracts import DATASETS, Dataset
 
 LOADABLE = "csv|tsv|txt|xlsx|json|jsonl|ndjson"
-OTHERS = "tab|psv|xls|xlsm|xlsb|xltx|ods|numbers|parquet|xml"
+OTHERS = (
+    "tab|psv|xls|xlsm|xlsb|xltx|xlt|ods|fods|numbers|parquet|feather|avro|orc|xml|html?|dat|dbf|db|sqlite3?|mdb|accdb|"
+    "sav|dta"
+)
 TABLE = re.compile(rf"\.({LOADABLE}|{OTHERS})(\.(gz|zip|bz2|xz|zst))?$|\.(zip|gz|7z|rar|tar|tgz)$", re.IGNORECASE)
+COMING = re.compile(r"\.(part|partial|filepart|crdownload|download|tmp|temp)$", re.IGNORECASE)  # not whole yet
 LOADED = re.compile(rf"\.({LOADABLE})(\.gz)?$", re.IGNORECASE)
 DAY = re.compile(r"(?<!\d)(\d{4})[-_. ]?(\d{2})[-_. ]?(\d{2})(?!\d)")
 PIECE = 64_000  # bytes looked at, unpacked
@@ -38,9 +42,15 @@ class Fit:
     missing: tuple[str, ...]
 
 
-def is_table(name: str) -> bool:
-    """Whether a file's name says that it holds a table, or something packed."""
-    return TABLE.search(name) is not None
+def is_given(path: str) -> bool:
+    """Whether a file's name says that it was given to be read: it holds a table or something packed, or it is called
+    like a dataset: students, attendance.pdf, students.csv.old."""
+    return not COMING.search(path) and (TABLE.search(path) is not None or _is_called_like_one(path))
+
+
+def _is_called_like_one(path: str) -> bool:
+    stem = re.sub(r"[\d_]+$", "", _plain(PurePosixPath(path).name.partition(".")[0]))
+    return any(stem in (dataset.name, *dataset.aliases) for dataset in DATASETS.values())
 
 
 def advice(absolute: Path, path: str, taken: Container[str]) -> str:

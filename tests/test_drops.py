@@ -82,8 +82,14 @@ def test_a_file_belongs_to_the_dataset_of_its_name(tmp_path, path):
 @pytest.mark.parametrize(
     "path, why",
     [
-        ("support_tickets", "not a csv, xlsx or json file"),
-        ("support_tickets.pdf", "not a csv, xlsx or json file"),
+        (
+            "support_tickets",
+            "not a csv, xlsx or json file; its name is like support_tickets: save it as support_tickets.xlsx",
+        ),
+        (
+            "support_tickets.pdf",
+            "not a csv, xlsx or json file; its name is like support_tickets: save it as support_tickets.xlsx",
+        ),
         (
             "support_tickets.csv.zip",
             "not a csv, xlsx or json file; its name is like support_tickets: "
@@ -377,6 +383,12 @@ def test_a_refused_drop_waits_until_its_path_brings_a_good_one_or_a_person_decid
         ("support_tickets.csv.part", False),
         ("support_tickets.csv", False),
         ("README.csv", False),
+        ("README students.csv", True),
+        ("students", True),
+        ("2024-02-08/attendance (1).pdf", True),
+        ("students.csv.old", True),
+        ("students picnic.jpg", False),
+        ("export.html", True),
         (".hidden/notes.csv", False),
     ],
 )

@@ -9,6 +9,7 @@ import pytest
 from pipeline.config import settings
 from pipeline.contracts import DATASETS
 from pipeline.guard import Profile, Tally, compared, compared_keys, judged
+from tests.conftest import csv_text
 
 DAY1, DAY2, DAY3 = "2024-02-08", "2024-02-09", "2024-02-12"
 
@@ -123,7 +124,19 @@ NONE = Tally("repeated", 0, [])
     "profile, refused, repeated, said",
     [
         (Profile(10, 5), [], NONE, []),
-        (Profile(1, 1), [], NONE, []),  # one row says nothing
+        (
+            Profile(1, 1),
+            [Tally("score_invalid", 1, [2])],
+            NONE,
+            ["100% of its rows are rejected, 1 of 1: score_invalid 1 (line 2)"],
+        ),
+        (
+            Profile(10, 4),
+            [Tally("score_invalid", 4, [2, 3, 4, 5])],
+            Tally("repeated", 2, [6, 7]),  # each under its limit, together most of it
+            ["60% of its rows would not count, 6 of 10: score_invalid 4 (lines 2, 3, 4, ...); repeated 2 (lines 6, 7)"],
+        ),
+        (Profile(10, 3), [Tally("score_invalid", 3, [2, 3, 4])], Tally("repeated", 2, [6, 7]), []),
         (
             Profile(4, 3),
             [Tally("score_invalid", 2, [2, 3]), Tally("score_above_maximum", 1, [5])],
@@ -303,6 +316,33 @@ def test_the_first_drop_of_an_empty_table_is_judged(house, dataset, rows, said):
     assert house.query("select status, read from etl.drops") == [("staged", len(rows))]
 
 
+def test_many_files_of_one_bad_row_each_are_held(house):
+    for number in range(12):
+        house.rows(f"{number}/{DAY1}/attendance.csv", "attendance", {"attendance_id": f"A{number}", "status": "?"})
+    assert house.run() == 30
+    assert Counter(status for _, status, _ in statuses(house)) == {"held": 12}
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_ids_that_begin_anew_in_each_file_are_no_corrections(house, together):
+    """Each file alone is sound; together, each row would take the place of another student's."""
+    days = [(DAY1, range(1, 5)), (DAY2, range(11, 15)), (DAY3, [1, 2, 13, 14])]
+    for day, numbers in days:
+        rows = [{"attendance_id": f"A{place}", "student_id": f"STU{n}"} for place, n in enumerate(numbers)]
+        house.rows(f"{day}/attendance.csv", "attendance", *rows)
+        if not together:
+            house.run()
+    assert house.run() == 30
+    assert [status for _, status, _ in statuses(house)] == ["staged", "held", "held"]
+    said = "4 of 4 rows have the attendance_id of an earlier row of another student: lines 2, 3, 4, ..."
+    assert said in reason(house)
+    assert house.balance() == [(4, 4, 0, 0, 0)]
+    house.rows("2024-02-20/attendance.csv", "attendance", *rows[:2], {"attendance_id": "A2", "student_id": "STU3"})
+    house.do("refuse", "2")
+    house.do("refuse", "3")
+    assert house.run() == 0, "the same students again are corrections"
+
+
 def test_a_cell_is_never_a_part_of_the_reason(house):
     house.rows(f"{DAY1}/students.csv", "students", *({"student_id": "Secret Name"} for _ in range(4)))
     assert house.run() == 30
@@ -364,6 +404,11 @@ def test_a_reject_file_may_name_rejected_lines_only(house):
     house.drop("students.rejects-1.csv", sent.replace("??", "STU021").replace("?", "STU020").replace(",10,", ",3,"))
     assert house.run() == 30
     assert "1 of its rows name a line that was not rejected" in reason(house)
+    house.rows("x/students.rejects-1.csv", "students", {"student_id": "STU001", "student_name": "Somebody Else"})
+    assert house.run() == 30
+    assert house.one("select count(*) from etl.drops where reason like '%not rejected, or none: line 2'") == 1
+    assert house.one("select first_name from staging.stg_students where student_id = 'STU001'") == "Asha"
+    assert house.do("refuse", "3") == 0
     house.drop("students.rejects-1.csv", sent.replace("??", "STU021").replace("?", "STU020"))
     assert house.run() == 0
     assert house.one("select count(*) from staging.stg_students") == 9
@@ -372,7 +417,8 @@ def test_a_reject_file_may_name_rejected_lines_only(house):
 def test_a_reject_file_is_taken_on_a_new_install_too(house):
     """Where the drop that it mends is cleaned in the same run."""
     house.rows("2024-02-01/students.csv", "students", *roster(range(1, 8)), {"student_id": "?"})
-    house.rows("2024-02-02/students.rejects-1.csv", "students", *roster([8]))
+    line = csv_text("students", *roster([8])).replace("\n", ",9\n").replace(",9", ",reject_line", 1)
+    house.drop("2024-02-02/students.rejects-1.csv", line)
     assert house.run() == 0
     assert house.one("select count(*) from staging.stg_students") == 8
 
