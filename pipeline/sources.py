@@ -37,6 +37,7 @@ from pipeline.never_stored import NOT_STORED, is_secret, speaks_of_secrets
 
 MAX_RECORD = 16_000_000  # bytes; a longer record is a damaged file, and memory is bounded by it
 MAX_LINES = 100_000  # parsed at once: a record of two bytes takes as much memory as one of two hundred
+MAX_VALUES = 200_000  # of one JSON element: sixteen million bytes of tiny numbers would take gigabytes
 MAX_COLUMNS = 2_000
 MAX_NAME = 200  # characters of a column outside the contract
 MAX_HEADER = 1_000_000  # bytes
@@ -660,6 +661,8 @@ class _Json(_Text):
 
     def _value(self, line: int, text: str) -> Any:
         try:
+            if _holds_too_much(text):
+                raise json.JSONDecodeError(f"more than {MAX_VALUES:,} values", text, 0)
             return self._decoder.decode(text)
         except (json.JSONDecodeError, RecursionError) as error:
             if self._first_fault is None:
@@ -741,6 +744,10 @@ class _Window:
                 fault = self.at, _fault(error)
             except json.JSONDecodeError as error:
                 fault = error.pos, _fault(error)
+            if _holds_too_much(self.text, self.at):  # what is left of the text belongs to this element
+                if fault is None or fault[0] > len(self.text) - 100:  # else it is wrong before it is too long
+                    fault = self.at, f"an element of more than {MAX_VALUES:,} values"
+                raise self.fail(*fault)
             too_long = len(self.text) - self.at > MAX_RECORD
             if too_long or not self.more():
                 at, what = fault or (len(self.text), "the array is not closed")
@@ -1008,6 +1015,11 @@ def _end_of_nesting(text: str, start: int) -> int:
         if not depth:
             return token.end() if token.end() < len(text) else 0
     return 0
+
+
+def _holds_too_much(text: str, start: int = 0) -> bool:
+    """Whether a JSON text has more values than is read: told by its commas, before it is built."""
+    return len(text) - start > MAX_VALUES and text.count(",", start) > MAX_VALUES
 
 
 def _storable(text: str | None) -> bool:

@@ -152,8 +152,8 @@ def rows(connection: Any, query: str, seconds: float) -> Generator[Row, None, No
         if error.pgcode == "57014" and time.monotonic() < deadline:
             raise KeyboardInterrupt from None
         raise QueryError(_explained(error, seconds)) from None
-    except ValueError:  # psycopg2: a text with a NUL
-        raise QueryError("the query holds a character that PostgreSQL does not know (NUL)") from None
+    except ValueError:  # psycopg2: a text with a NUL, or bytes that standard input could not read as UTF-8
+        raise QueryError("the query holds a character that PostgreSQL does not know (NUL, or not UTF-8)") from None
     finally:
         set_wait_callback(None)
         with contextlib.suppress(psycopg2.Error):

@@ -184,6 +184,9 @@ BOMBS: dict[str, Bomb] = {
     "a string of 50 MB": ("json", lambda: b'["' + b"x" * 50 * MB + b'"]', "not_json", 0),
     "blanks before an array": ("json", lambda: b" " * 20 * MB + b"[]", "", 0),
     "a nest": ("json", lambda: b"[" * MB, "not_json", 0),
+    "tiny numbers in one element": ("json", lambda: b'[{"x":[' + b"1," * 7 * MB + b"1]}]", "not_json", 0),
+    "tiny objects in one line": ("jsonl", lambda: b'{"x":[' + b"{}," * 5 * MB + b"1]}", "not_json", 1),
+    "a key again and again": ("json", lambda: b'[{"x":1' + b',"x":1' * 2 * MB + b"}]", "not_json", 0),
 }  # fmt: skip
 SLOW: dict[str, Bomb] = {
     "a cell in the last row": ("xlsx", lambda: with_a_cell("A1048576"), "", 2),
