@@ -8,23 +8,28 @@ alone say so; the next run finds them edited and makes them again.
 
 from __future__ import annotations
 
+import contextlib
 import html
 import json
 import re
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextvars import ContextVar
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 
-from pipeline.config import Settings
+from pipeline.config import Settings, settings
 from pipeline.reports import Metrics, ReportPage, waiting_kinds
-from pipeline.step import ledger, look, note_run, run_id
-from targets.artifact import FILE_MODE, fault, write_files
-from targets.database import lock
+from pipeline.step import UserError, ledger, look, note_run, run_id
+from targets.artifact import FILE_MODE, ArtifactError, fault, write_files
+from targets.database import DatabaseError, lock
 
+GOING_ON = 0x45445247  # the class of the locks that attempts hold: any constant does
 ENDINGS = {0: "ok", 130: "interrupted", 143: "interrupted"}
 METRICS = {
     "last_attempt_timestamp_seconds": "When the last attempt to run ended, whatever became of it.",
@@ -62,12 +67,52 @@ def begin(db: Connection, goal: str) -> None:
     db.execute(text("update etl.runs set goal = :goal where run_id = :run"), {"goal": goal, "run": run_id()})
 
 
+def of_luigi(work: Callable[[], Any], goal: str) -> bool:
+    """Do the work of a Luigi worker; its attempt is kept, unless `eduflow run` around it does that."""
+    if _going.get():
+        return bool(work())
+    options, started, good = settings(), time.perf_counter(), False
+    with contextlib.ExitStack() as going:
+        with contextlib.suppress(DatabaseError):  # the first task says so
+            going.enter_context(going_on(options))
+        try:
+            good = bool(work())
+        finally:
+            with contextlib.suppress(DatabaseError, DBAPIError, ArtifactError, OSError, UserError):
+                publish(options, end(options, goal, 0 if good else 30, time.perf_counter() - started))
+    return good
+
+
+_going: ContextVar[bool] = ContextVar("going on", default=False)
+
+
+@contextlib.contextmanager
+def going_on(options: Settings) -> Iterator[None]:
+    """Hold a lock while this attempt goes on: one that was killed has let go of it."""
+    connection = options.database.connect()
+    connection.autocommit = True
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("select pg_advisory_lock(%s, hashtext(%s))", (GOING_ON, run_id()))
+        before = _going.set(True)
+        try:
+            yield
+        finally:
+            _going.reset(before)
+    finally:
+        connection.close()
+
+
 def end(options: Settings, goal: str, exit_code: int, seconds: float) -> Attempt:
-    """Keep how this attempt ended, in the ledger and in the files of the output folder."""
+    """Keep in the ledger how this attempt ended."""
     with ledger(options) as db:
-        attempt = _kept(db, options, goal, exit_code, seconds)
+        return _kept(db, options, goal, exit_code, seconds)
+
+
+def publish(options: Settings, attempt: Attempt) -> None:
+    """Write it into the files of the output folder."""
+    with ledger(options) as db:
         _write(options, attempt, db)
-    return attempt
 
 
 def end_without_database(options: Settings, goal: str, exit_code: int, seconds: float) -> None:
@@ -101,7 +146,10 @@ def _kept(db: Connection, options: Settings, goal: str, exit_code: int, seconds:
     seen = db.execute(
         text("""
             select
-                (select max(ended_at) from etl.runs where exit_code = 0) as success,
+                (
+                    select max(ended_at) from etl.runs
+                    where exit_code = 0 and started_at <= clock_timestamp() + interval '1 hour'
+                ) as success,
                 (select max(greatest(landed_at, arrived_at)) from etl.drops) as new_data
         """)
     ).one()

@@ -21,6 +21,15 @@ from pipeline.step import UserError
 class Worker(luigi.worker.Worker):
     """Takes the place of `luigi.worker.Worker`, for every way to start a run."""
 
+    def run(self) -> bool:
+        """Run what was scheduled. Of a run that plain Luigi started, the attempt is kept here."""
+        from pipeline import attempts
+
+        first = self._scheduled_tasks.get(self._first_task)
+        if first is None:
+            return bool(super().run())
+        return attempts.of_luigi(super().run, first.task_family)
+
     def _get_work_task_id(self, get_work_response: dict[str, Any]) -> str | None:
         """The task to run now. Luigi loads one that is not among `_scheduled_tasks`, by any module's name."""
         task_id: str | None = get_work_response.get("task_id")

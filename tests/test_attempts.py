@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 
 import pytest
 
+from pipeline.attempts import GOING_ON
 from pipeline.config import PROJECT
 
 
@@ -227,3 +229,56 @@ def test_the_ending_fits_forty_lines_with_twenty_thousand_drops(house, capsys):
     assert any("more (eduflow status)" in line for line in lines)
     assert house.do("status") == 30
     assert len(capsys.readouterr().out.splitlines()) <= 14
+
+
+def test_a_killed_run_is_said_by_status_and_one_that_goes_on_is_not(house, capsys):
+    house.rows("students.csv", "students", {})
+    assert house.run("Warehouse") == 0
+    house.rows("attendance.csv", "attendance", {})
+    lock = house.database.connect()
+    try:
+        with lock.cursor() as cursor:
+            cursor.execute("select pg_advisory_lock(%s)", (_key("warehouse.fact_attendance"),))
+        environment = {**os.environ, **house.environment}
+        process = subprocess.Popen([sys.executable, "-m", "pipeline", "run"], cwd=PROJECT, env=environment)
+        while not house.one("select count(*) from pg_locks where locktype = 'advisory' and not granted"):
+            assert process.poll() is None
+        capsys.readouterr()
+        assert house.do("status") == 0
+        assert "running, has not ended" in capsys.readouterr().out
+        process.kill()
+        process.wait()
+        while house.one("select count(*) from pg_locks where classid::bigint = %s", GOING_ON):
+            pass
+        assert house.do("status") == 30
+        assert "killed, has not ended" in capsys.readouterr().out
+    finally:
+        lock.close()
+
+
+def test_an_attempt_of_a_clock_that_was_ahead_is_not_the_last_one(filled):
+    filled.query("update etl.runs set started_at = '2149-01-01', ended_at = '2149-01-01'")
+    assert filled.do("status") == 25
+    assert filled.run() == 0
+    assert filled.do("status") == 0
+    assert prometheus(filled)["eduflow_last_success_timestamp_seconds"] < 5e9
+
+
+def test_plain_luigi_leaves_the_same_trace(filled):
+    luigi = ("-m", "luigi", "--module", "pipeline", "EduFlow", "--local-scheduler")
+    assert filled.command(*luigi).returncode == 0
+    assert last(filled)[:2] == ("nothing", 0) and filled.do("status") == 0
+    filled.drop("attendance.csv", "nonsense\n1\n")
+    assert filled.command(*luigi).returncode == 30
+    assert last(filled)[1] == 30 and last(filled)[4] == "EduFlow"
+    assert prometheus(filled)["eduflow_last_attempt_exit_code"] == 30
+    assert filled.do("status") == 30
+
+
+def test_an_output_that_can_not_be_written_is_an_attempt_too(filled):
+    for path in filled.output.iterdir():
+        path.unlink() if path.is_file() else shutil.rmtree(path)
+    filled.output.rmdir()
+    filled.output.write_text("a file")
+    assert filled.run() == 30
+    assert last(filled)[:2] == ("failed", 30)

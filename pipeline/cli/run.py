@@ -51,21 +51,23 @@ def run(arguments: argparse.Namespace, options: Settings) -> int:
     goal = _goal(arguments.goal)
     begin_run()
     code, reached = 40, False
-    try:
-        with stoppable(), _shown(verbose=arguments.verbose):
-            if arguments.new:
-                options.home.forget_databases()
-            with ledger(options) as db:
-                attempts.begin(db, arguments.goal)
-            reached = True
-            code = 20 if lacks_data_folder(options) else _built(arguments, options, goal)
-    except KeyboardInterrupt as stop:
-        code = 143 if isinstance(stop, Terminated) else 130
-    except (UserError, DatabaseError):
-        code = 1
-        raise
-    finally:
-        attempt = _kept(options, arguments.goal, code, time.perf_counter() - started, reached=reached)
+    with contextlib.ExitStack() as going:
+        try:
+            with stoppable(), _shown(verbose=arguments.verbose):
+                if arguments.new:
+                    options.home.forget_databases()
+                with ledger(options) as db:
+                    attempts.begin(db, arguments.goal)
+                going.enter_context(attempts.going_on(options))
+                reached = True
+                code = 20 if lacks_data_folder(options) else _built(arguments, options, goal)
+        except KeyboardInterrupt as stop:
+            code = 143 if isinstance(stop, Terminated) else 130
+        except (UserError, DatabaseError):
+            code = 1
+            raise
+        finally:
+            attempt = _kept(options, arguments.goal, code, time.perf_counter() - started, reached=reached)
     if attempt:
         _finish(options, attempt, verbose=arguments.verbose)
     return code
@@ -82,14 +84,17 @@ def _built(arguments: argparse.Namespace, options: Settings, goal: type[Any]) ->
 
 def _kept(options: Settings, goal: str, code: int, seconds: float, *, reached: bool) -> Attempt | None:
     """Keep the attempt; trouble in doing so never hides how the run itself ended."""
+    attempt = None
     try:
         if reached:
             with contextlib.suppress(DatabaseError, DBAPIError):
-                return attempts.end(options, goal, code, seconds)
+                attempt = attempts.end(options, goal, code, seconds)
+                attempts.publish(options, attempt)
+                return attempt
         attempts.end_without_database(options, goal, code, seconds)
     except (ArtifactError, OSError) as error:
         print(f"This attempt could not be noted in {options.output_dir}: {error}", file=sys.stderr)
-    return None
+    return attempt
 
 
 def _goal(name: str) -> type[Any]:

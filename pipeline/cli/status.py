@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from pipeline.attempts import GOING_ON
 from pipeline.cli.tables import print_json
 from pipeline.config import Settings
 from pipeline.drops import waiting
@@ -15,6 +16,9 @@ from pipeline.reports import waiting_kinds
 from pipeline.step import ledger, look
 
 MOST = 4
+KILLED = "killed"
+# Without those of a clock that was ahead: one of 2049 would be the last attempt, and never late, until then.
+RUNS = "with runs as (select * from etl.runs where started_at <= clock_timestamp() + interval '1 hour')"
 
 
 def status(arguments: argparse.Namespace, options: Settings) -> int:
@@ -23,7 +27,8 @@ def status(arguments: argparse.Namespace, options: Settings) -> int:
     with ledger(options) as db:
         facts = facts_of(db, options)
     late = facts["hours_since_attempt"] is None or facts["hours_since_attempt"] > arguments.max_age
-    bad = facts["last_attempt"] is not None and facts["last_attempt"]["exit_code"] not in (0, None)
+    last = facts["last_attempt"]
+    bad = last is not None and (last["exit_code"] not in (0, None) or last["status"] in ("failed", KILLED))
     code = 30 if bad or any(facts["waiting"].values()) else 25 if late else 0
     if arguments.json:
         print_json({**facts, "late": late, "exit_code": code})
@@ -36,21 +41,30 @@ def facts_of(db: Connection, options: Settings) -> dict[str, Any]:
     """What a monitor wants to know; times in UTC."""
     state = look(db, options)
     last = db.execute(
-        text("""
-            select run_id, goal, started_at, ended_at, status, exit_code, built, landed from etl.runs
-            order by started_at desc limit 1
-        """)
+        text(f"""
+            {RUNS}
+            select
+                run_id, goal, started_at, ended_at, exit_code, built, landed,
+                case when status = 'running' and not exists (
+                    select from pg_locks as l
+                    where l.locktype = 'advisory' and l.objsubid = 2 and l.classid::bigint = :going_on
+                    and l.objid::bigint = hashtext(run_id)::bigint & 4294967295
+                ) then :killed else status end as status
+            from runs order by started_at desc limit 1
+        """),
+        {"going_on": GOING_ON, "killed": KILLED},
     ).one_or_none()
     seen = db.execute(
-        text("""
+        text(f"""
+            {RUNS}
             select
-                (select max(ended_at) from etl.runs where exit_code = 0) as success,
+                (select max(ended_at) from runs where exit_code = 0) as success,
                 (select max(greatest(landed_at, arrived_at)) from etl.drops) as new_data,
                 (select count(*) from etl.drops) as drops,
                 (
-                    select count(*) from etl.runs as r
+                    select count(*) from runs as r
                     where r.exit_code <> 0
-                        and not exists (select from etl.runs where exit_code = 0 and started_at > r.started_at)
+                        and not exists (select from runs where exit_code = 0 and started_at > r.started_at)
                 ) as failed_since
         """)
     ).one()
@@ -81,7 +95,7 @@ def lines(facts: dict[str, Any], *, late: bool) -> list[str]:
     how = (
         f"exit code {last['exit_code']}, {last['status']}"
         if last["exit_code"] is not None
-        else "has not ended, or was killed"
+        else f"{last['status']}, has not ended"
     )
     found.append(
         f"last attempt  {_ago(last['ended_at'] or last['started_at'])}: {how}, {last['built'] or 0} targets built"
