@@ -146,6 +146,7 @@ DAMAGE = {
 }  # fmt: skip
 
 
+@pytest.mark.usefixtures("trusting")
 def test_a_row_that_breaks_whatever_rule_of_the_database_is_not_quoted(guarded, capsys, caplog):
     caplog.set_level(logging.DEBUG, logger="luigi-interface")
     for day, (what, (damage, repair)) in enumerate(DAMAGE.items(), 1):
