@@ -185,7 +185,8 @@ def _write(options: Settings, attempt: Attempt, db: Connection | None) -> None:
     numbers = {"metrics.prom": metrics(_read(folder / "metrics.prom"), attempt)}
     _rewrite(options, db, "output/metrics", "metrics.prom", numbers, Metrics.mode)
     page = _read(folder / "report.html")
-    if page and (changed := _bannered(page, banner(attempt) if _is_older(options, db) else "")) != page:
+    changed = _bannered(page, banner(attempt) if page and attempt.exit_code and _is_older(options, db) else "")
+    if changed != page:
         _rewrite(options, db, "output/report", "report.html", {"report.html": changed})
 
 

@@ -203,6 +203,12 @@ def test_a_run_without_a_terminal_prints_its_ending_alone(house, capsys):
     assert err == ""
     assert "Waits for you: drop 2 refused: tickets.csv" in out and "eduflow account DROP" in out
     assert "All good" not in out
+    house.rows("attendance.csv", "attendance", {})
+    assert house.do("run", "Warehouse") == 0
+    out = capsys.readouterr().out
+    assert "All good" not in out and "Warehouse is built, but not all that was given is in" in out
+    assert house.do("run", "Warehouse") == 0
+    assert "Nothing to do: Warehouse is up to date, but not all" in capsys.readouterr().out
 
 
 def test_the_ending_fits_forty_lines_with_twenty_thousand_drops(house, capsys):

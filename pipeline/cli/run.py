@@ -306,7 +306,10 @@ def _finish(options: Settings, attempt: Attempt, *, verbose: bool) -> None:
             _print_everything(db)
     waits = waiting(state.drops, state.scan)
     if attempt.exit_code == 0 and not attempt.built:
-        print(f"Nothing to do: everything is up to date. {attempt.seconds:.1f} s")
+        what = (
+            f"{attempt.goal} is up to date, but not all that was given is in" if waits else "everything is up to date"
+        )
+        print(f"Nothing to do: {what}. {attempt.seconds:.1f} s")
     elif changed:
         print("What this run changed")
         print_table(changed, tuple(changed[0]))
@@ -325,7 +328,8 @@ def _finish(options: Settings, attempt: Attempt, *, verbose: bool) -> None:
         )
     if attempt.exit_code == 0 and not attempt.built:
         return
-    ending = "All good" if attempt.exit_code == 0 else f"Not all is well (exit code {attempt.exit_code})"
+    good = f"{attempt.goal} is built, but not all that was given is in" if waits else "All good"
+    ending = good if attempt.exit_code == 0 else f"Not all is well (exit code {attempt.exit_code})"
     made = {"Summary": "run_summary.md", "Report": "report.html"}
     there = {what: options.output_dir / name for what, name in made.items() if (options.output_dir / name).is_file()}
     where = ". ".join(f"{what}: {nearby(file)}" for what, file in there.items())
