@@ -373,7 +373,7 @@ def test_another_user_who_may_not_write_there_is_told_so(filled, undisturbed):
     filled.output.mkdir(mode=0o755)
     filled.output.parent.chmod(0o755)
     unix = {**filled.environment, "HOME": "/nonexistent"}
-    unix |= {"EDUFLOW_DATABASE_DIR": str(filled.output / "pg"), "EDUFLOW_DATABASE": ""}
+    unix |= {"EDUFLOW_DATABASE_DIR": str(filled.output / "pg"), "EDUFLOW_DATABASE": "", "EDUFLOW_READER": ""}
     done = as_nobody(PROJECT, *RUN, **unix)
     complains(done, "Permission denied", "EDUFLOW_DATABASE_DIR")
 

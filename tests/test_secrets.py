@@ -436,6 +436,7 @@ def everything(house: House) -> str:
     return "\n".join([*rows, *files])
 
 
+@pytest.mark.usefixtures("trusting")  # it holds rows that are meant to be bad
 def test_passwords_and_tokens_are_stored_nowhere(house, capsys, caplog):
     for name, text in with_secrets().items():
         house.drop(name, text)
