@@ -150,7 +150,7 @@ def of_others(keyed: str, rows: Tally, all_rows: int, options: Settings) -> list
     rows: those of the drop whose key had another student; each would take an accepted row's place.
     """
     share = rows.rows / all_rows if all_rows else 0.0
-    if share <= options.guard_repeated:
+    if rows.rows < FEW or share <= options.guard_repeated:  # one row of another student is a correction
         return []
     where = at_lines(rows.lines, rows.rows)
     what = f"{rows.rows:,} of {all_rows:,} rows have the {keyed} of an earlier row of another student: {where}"

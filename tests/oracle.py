@@ -20,6 +20,8 @@ from pipeline.step import Step
 
 # Said in the code of a step, not in its declarations: these also show which drops wait for a person.
 SHOWS_INTAKE = {"output/report", "output/insights", "output/run_summary"}
+# Likewise: these show which rejected rows are open, and a person can refuse one.
+SHOWS_REJECTS = {"output/report", "output/rejects", "output/run_summary"}
 
 
 class Oracle:
@@ -63,6 +65,8 @@ def names_of(step: Step) -> set[str]:
         names.add(f"engine:{step.agent}")
     if step.target in SHOWS_INTAKE:
         names.add("intake:")
+    if step.target in SHOWS_REJECTS:
+        names.add("decisions:rejected rows")
     return names
 
 
@@ -83,9 +87,15 @@ def ddl_of(step: Step) -> set[str]:
     return own | used
 
 
-def reads(step: Step) -> set[str]:
-    required = [above for above in luigi.task.flatten(step.requires()) if isinstance(above, Step)]
-    return {above.target for above in required if not above.gates}
+def reads(step: luigi.Task) -> set[str]:
+    """What it requires, and what a goal that it requires stands for."""
+    found: set[str] = set()
+    for above in luigi.task.flatten(step.requires()):
+        if isinstance(above, luigi.WrapperTask):
+            found |= reads(above)
+        elif isinstance(above, Step) and not above.gates:
+            found.add(above.target)
+    return found
 
 
 def made_from(step: Step) -> set[str]:

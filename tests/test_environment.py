@@ -69,7 +69,7 @@ def undisturbed(cluster: dict[str, str], tmp_path_factory: pytest.TempPathFactor
     )
     fill(house)
     done = house.command(*RUN)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, done.stdout + done.stderr
     result = house.contents(), files_of(house.output)
     with admin.cursor() as cursor:
         cursor.execute(f"drop database {name}")

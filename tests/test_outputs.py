@@ -297,5 +297,5 @@ def test_a_row_that_is_still_wrong_closes_nothing_and_its_own_mending_closes_bot
 def test_a_line_that_is_none_closes_nothing(house, line):
     three_bad(house)
     send_back(house, "2024-02-02/support_tickets.rejects-1.csv", {"3": {"ticket_id": "T2", "reject_line": line}})
-    assert house.run() == 0
+    assert house.run() == 30  # the guard holds it
     assert open_lines(house) == [(1, 2), (1, 3), (1, 4)]
