@@ -443,6 +443,9 @@ def test_ctrl_c_ends_the_query_on_the_server_too(filled):
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=30)
     assert process.returncode != 0
+    deadline = time.monotonic() + 10  # the query itself would take a minute
+    while filled.one(f"{running} and state = 'active'") and time.monotonic() < deadline:
+        time.sleep(0.1)
     assert filled.one(f"{running} and state = 'active'") == 0
 
 
