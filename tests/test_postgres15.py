@@ -146,4 +146,6 @@ def test_the_log_archive_of_the_handbook_brings_back_any_moment(server):
     with (server.data / "postgresql.conf").open("a") as conf:
         conf.write(f"{restore[0]}\nrecovery_target_time = '{moment}'\nrecovery_target_action = promote\n")
     server.start()
+    # it answers, read only, before it has replayed everything
+    server.sh("timeout 60 sh -c 'until psql -Atc \"select pg_is_in_recovery()\" | grep -q f; do sleep 0.1; done'")
     assert server.sh("psql -Atc 'select mark from marks'") == "1\n"
