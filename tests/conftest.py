@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -36,6 +37,12 @@ NUMBERS = count(1)
 def pytest_xdist_auto_num_workers() -> int:
     """Half as many again as there are cores: many tests wait for a clock, a server or another process."""
     return (os.cpu_count() or 1) * 3 // 2
+
+
+def pytest_configure() -> None:
+    """Tests started in the background of a shell ignore Ctrl-C, and so would every process that they start."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
