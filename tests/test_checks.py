@@ -53,7 +53,7 @@ DAMAGE = [
     (
         "warehouse",
         "check_warehouse_counts",
-        "delete from warehouse.fact_attendance where attendance_id = (select min(attendance_id) from staging.stg_attendance)",
+        "delete from warehouse.fact_attendance where ctid = (select min(ctid) from warehouse.fact_attendance)",
     ),
     (
         "warehouse",
