@@ -24,9 +24,9 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from pipeline.config import Settings, settings
-from pipeline.reports import Metrics, ReportPage, waiting_kinds
-from pipeline.step import UserError, ledger, look, note_run, run_id
-from targets.artifact import FILE_MODE, ArtifactError, fault, write_files
+from pipeline.reports import Artifact, Metrics, ReportPage, RunSummary, waiting_kinds
+from pipeline.step import UserError, glance, ledger, look, note_run, run_id
+from targets.artifact import ArtifactError, write_files
 from targets.database import DatabaseError, lock
 
 GOING_ON = 0x45445247  # the class of the locks that attempts hold: any constant does
@@ -41,8 +41,6 @@ METRICS = {
 }
 # A line of Prometheus' text format
 EXPOSED = re.compile(r"# (?:HELP|TYPE) \S+ .*|[a-zA-Z_:][\w:]*(?:\{.*\})? (?:NaN|[+-]?(?:Inf|[0-9.]+(?:e[+-]?\d+)?))")
-# The banner in the page.
-MARKED = re.compile(r"<!-- last attempt -->.*?<!-- /last attempt -->\n?", re.S)
 
 
 @dataclass(frozen=True)
@@ -109,16 +107,11 @@ def end(options: Settings, goal: str, exit_code: int, seconds: float) -> Attempt
         return _kept(db, options, goal, exit_code, seconds)
 
 
-def publish(options: Settings, attempt: Attempt) -> None:
-    """Write it into the files of the output folder."""
-    with ledger(options) as db:
-        _write(options, attempt, db)
-
-
 def end_without_database(options: Settings, goal: str, exit_code: int, seconds: float) -> None:
     """The same when the database can't be reached."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    _write(options, Attempt(run_id(), goal, now, round(seconds, 3), exit_code, "failed", 0, 0, {}, None, None), None)
+    failed = Attempt(run_id(), goal, now, round(seconds, 3), exit_code, "failed", 0, 0, {}, None, None)
+    publish(options, failed, database=False)
 
 
 def _kept(db: Connection, options: Settings, goal: str, exit_code: int, seconds: float) -> Attempt:
@@ -175,19 +168,24 @@ def _iso(when: datetime) -> str:
 # --- the files ------------------------------------------------------------------------------------------------------
 
 
-def _write(options: Settings, attempt: Attempt, db: Connection | None) -> None:
-    folder = options.output_dir
-    summary = {
-        "run_summary.md": _headed(_read(folder / "run_summary.md"), in_words(attempt)),
-        "run_summary.json": _json(_read(folder / "run_summary.json"), attempt),
-    }
-    _rewrite(options, db, "output/run_summary", "run_summary.*", summary)
-    numbers = {"metrics.prom": metrics(_read(folder / "metrics.prom"), attempt)}
-    _rewrite(options, db, "output/metrics", "metrics.prom", numbers, Metrics.mode)
-    page = _read(folder / "report.html")
-    changed = _bannered(page, banner(attempt) if page and attempt.exit_code and _is_older(options, db) else "")
-    if changed != page:
-        _rewrite(options, db, "output/report", "report.html", {"report.html": changed})
+def publish(options: Settings, attempt: Attempt, *, database: bool = True) -> None:
+    """Note the attempt in the files of the output folder; these notes are no edits: see `Artifact.notes`."""
+
+    def rewrite(step: Artifact, name: str, noted: Callable[[str], str]) -> None:
+        # One lock at a time: who builds a step holds its own and waits for those of its inputs.
+        with ledger(options) if database else contextlib.nullcontext() as db:
+            if db is not None:
+                lock(db, step.target, [])
+            before = _read(options.output_dir / name)
+            after = noted(before)
+            if after != before:
+                write_files(options.output_dir, step.pattern, {name: [after]}, mode=step.mode)
+
+    rewrite(RunSummary(), "run_summary.md", lambda page: f"{in_words(attempt)}\n\n{_unnoted(RunSummary, page)}")
+    rewrite(RunSummary(), "run_summary.json", lambda page: _json(page, attempt))
+    rewrite(Metrics(), "metrics.prom", lambda page: metrics(page, attempt))
+    is_older = attempt.exit_code and not (database and ReportPage().is_current(glance()))
+    rewrite(ReportPage(), "report.html", lambda page: _bannered(page, banner(attempt) if is_older else ""))
 
 
 def _read(path: Path) -> str:
@@ -198,26 +196,8 @@ def _read(path: Path) -> str:
         return ""
 
 
-def _is_older(options: Settings, db: Connection | None) -> bool:
-    """Whether the page is not what it would be now."""
-    return db is None or not ReportPage().is_current(look(db, options))
-
-
-def _rewrite(
-    options: Settings, db: Connection | None, target: str, pattern: str, files: dict[str, str], mode: int = FILE_MODE
-) -> None:
-    """Write the files, and let the record of their step know them; what a person had edited stays an edit."""
-    before = None
-    if db is not None:
-        lock(db, target, [])
-        recorded = text("select content from etl.targets where target = :target")
-        before = db.execute(recorded, {"target": target}).scalar()
-    untouched = before is not None and not fault(options.output_dir, pattern, before)
-    contents = {name: [written] for name, written in files.items()}
-    written = write_files(options.output_dir, pattern, contents, recorded=before, mode=mode)
-    if db is not None and untouched:
-        update = text("update etl.targets set content = :content where target = :target")
-        db.execute(update, {"content": written.content, "target": target})
+def _unnoted(step: type[Artifact], page: str) -> str:
+    return step.notes.sub(b"", page.encode()).decode() if step.notes else page
 
 
 def in_words(attempt: Attempt) -> str:
@@ -240,16 +220,9 @@ def banner(attempt: Attempt) -> str:
     )
 
 
-def _headed(page: str, line: str) -> str:
-    """The page below a first line that says how the last attempt ended, in the place of an earlier one."""
-    return f"{line}\n\n" + re.sub(r"\ALast attempt: .*\n\n?", "", page)
-
-
 def _bannered(page: str, block: str) -> str:
-    page = MARKED.sub("", page)
-    if not block:
-        return page
-    return page.replace("<body>", f"<body><!-- last attempt -->{block}<!-- /last attempt -->\n", 1)
+    page = _unnoted(ReportPage, page)
+    return page.replace("<body>", f"<body><!-- last attempt -->{block}\n", 1) if block else page
 
 
 def _json(page: str, attempt: Attempt) -> str:
@@ -258,15 +231,16 @@ def _json(page: str, attempt: Attempt) -> str:
     except ValueError:  # edited by hand: the step makes it again
         facts = {}
     kept = facts if isinstance(facts, dict) else {}
-    return json.dumps({**kept, "last_attempt": asdict(attempt)}, indent=2) + "\n"
+    kept.pop("last_attempt", None)
+    rest = json.dumps(kept, indent=2).removeprefix("{").removesuffix("}")
+    return f'{{\n  "last_attempt": {json.dumps(asdict(attempt))}{"," if kept else ""}{rest or chr(10)}}}\n'
 
 
 def metrics(page: str, attempt: Attempt) -> str:
     """The exposition with this attempt's figures; what is not known now keeps its last value."""
-    ours = re.compile(rf"(?:# (?:HELP|TYPE) )?eduflow_(?:{'|'.join(METRICS)})\b")
-    lines = [line for line in page.splitlines() if EXPOSED.fullmatch(line)]  # others were edited: they spoil the file
-    kept = [line for line in lines if not ours.match(line)]
-    before = [line for line in lines if ours.match(line) and not line.startswith("#")]
+    body = _unnoted(Metrics, page).splitlines()
+    kept = [line for line in body if EXPOSED.fullmatch(line)]  # others were edited: they spoil the file
+    before = [line for line in page.splitlines() if EXPOSED.fullmatch(line) and line not in kept]
     samples: dict[str, Iterable[str]] = {
         "last_attempt_timestamp_seconds": [f" {_seconds(attempt.ended_at)}"],
         "last_attempt_exit_code": [f" {float(attempt.exit_code)}"],

@@ -40,17 +40,18 @@ from pipeline.step import (
 )
 from pipeline.warehouse import DimStudents, Warehouse
 from targets import export
-from targets.artifact import FILE_MODE, Content, Written, fault, write_files
+from targets.artifact import FILE_MODE, Content, Notes, Written, fault, write_files
 from targets.database import retrying
 from targets.parts import Parts, digest
 
 
 class Artifact(Step):
-    """Files in the output folder. pattern: what they are called there."""
+    """Files in the output folder. pattern: what they are called there. notes: what attempts add to them."""
 
     pattern: ClassVar[str]
     mode: ClassVar[int] = FILE_MODE
     edits_are_kept: ClassVar[bool] = False
+    notes: ClassVar[Notes | None] = None
 
     def is_current(self, state: State) -> bool:
         """Up to date, and the files on disk are the ones written."""
@@ -59,7 +60,8 @@ class Artifact(Step):
     def fault(self, state: State) -> str:
         """Why the files on disk are not the ones written; "" when they are."""
         content = state.record(self.target).content
-        return fault(state.settings.output_dir, self.pattern, content, edits_are_kept=self.edits_are_kept)
+        folder = state.settings.output_dir
+        return fault(folder, self.pattern, content, edits_are_kept=self.edits_are_kept, notes=self.notes)
 
     def why(self, state: State) -> str:
         return self.fault(state) if super().is_current(state) else super().why(state)
@@ -75,6 +77,7 @@ class Artifact(Step):
             recorded=recorded,
             mode=self.mode,
             expendable=expendable,
+            notes=self.notes,
         )
 
 
@@ -163,6 +166,7 @@ class ReportPage(Artifact):
     """What the marts say, for people: one HTML page."""
 
     target, pattern = "output/report", "report.html"
+    notes = re.compile(rb"<!-- last attempt -->.*\n")
     recipe = (
         *("pipeline/reports.py", "pipeline/held.py"),
         *(f"pipeline/page/{name}" for name in PAGE),
@@ -210,6 +214,7 @@ class RunSummary(Artifact):
     """What the last run that did something did: what was rebuilt and why, the balance per drop, rows per table."""
 
     target, pattern = "output/run_summary", "run_summary.*"
+    notes = re.compile(rb'\ALast attempt: .*\n\n|^  "last_attempt": .*\n', re.M)
     recipe = ("pipeline/reports.py",)
 
     def requires(self) -> list[luigi.Task]:
@@ -233,6 +238,7 @@ class Metrics(Artifact):
     """The run in numbers, for Prometheus."""
 
     target, pattern = "output/metrics", "metrics.prom"
+    notes = re.compile(rb"^(?:# (?:HELP|TYPE) )?eduflow_(?:last_|waiting\b).*\n", re.M)
     mode = 0o644  # it holds no names, and the node exporter runs as another user
     recipe = ("pipeline/metrics.py",)
 

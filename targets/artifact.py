@@ -13,10 +13,12 @@ import fnmatch
 import hashlib
 import json
 import os
+import re
 import secrets
 import stat
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from io import BufferedRandom, BufferedReader
 from pathlib import Path
 from typing import BinaryIO
 
@@ -24,6 +26,9 @@ from targets.parts import digest
 
 # Pieces of text, or a function that writes the bytes itself.
 Content = Iterable[str] | Callable[[BinaryIO], None]
+
+# What others may put into the files and take out again: no part of what was written, so no edit.
+Notes = re.Pattern[bytes]
 
 # Whatever the umask: files may hold names of people, and are for their owner and its group.
 FILE_MODE, FOLDER_MODE = 0o640, 0o750
@@ -57,13 +62,15 @@ class Written:
     kept: tuple[tuple[str, str], ...] = ()
 
 
-def fault(folder: Path, pattern: str, content: str | None, *, edits_are_kept: bool = False) -> str:
+def fault(
+    folder: Path, pattern: str, content: str | None, *, edits_are_kept: bool = False, notes: Notes | None = None
+) -> str:
     """Why the files are not the ones that `content` lists; "" when they are."""
     listed = Listed.read(content)
     if listed is None:
         return "its files are not listed yet"
     try:
-        with _opened(folder, pattern) as place:
+        with _opened(folder, pattern, notes=notes) as place:
             for name, written in listed.files.items():
                 place.refuse_link(name)
                 found = place.digest(name)
@@ -88,6 +95,7 @@ def write_files(
     recorded: str | None = None,
     mode: int = FILE_MODE,
     expendable: Collection[str] | None = None,
+    notes: Notes | None = None,
 ) -> Written:
     """Write the files (name -> content), delete those that `recorded` lists and that are no longer among them.
 
@@ -99,7 +107,7 @@ def write_files(
     with _writing(folder / Path(pattern).parent):
         if not files and not Path(folder, pattern).parent.is_dir():
             return Written(Listed(mode=mode).text())
-        with _opened(folder, pattern, make=True) as place:
+        with _opened(folder, pattern, make=True, notes=notes) as place:
             return place.replace_files(files, recorded, mode, expendable)
 
 
@@ -117,7 +125,7 @@ def _writing(path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _opened(folder: Path, pattern: str, *, make: bool = False) -> Iterator[_Place]:
+def _opened(folder: Path, pattern: str, *, make: bool = False, notes: Notes | None = None) -> Iterator[_Place]:
     """The folder of the files that the pattern names, below `folder` or `folder` itself."""
     below = str(Path(pattern).parent)
     if make and not folder.is_dir():
@@ -136,7 +144,7 @@ def _opened(folder: Path, pattern: str, *, make: bool = False) -> Iterator[_Plac
             if make and stat.S_IMODE(os.fstat(opened[1]).st_mode) != FOLDER_MODE:
                 with contextlib.suppress(PermissionError):
                     os.fchmod(opened[1], FOLDER_MODE)
-        yield _Place(folder, pattern, opened[-1])
+        yield _Place(folder, pattern, opened[-1], notes)
     finally:
         for handle in opened:
             os.close(handle)
@@ -154,8 +162,8 @@ def _refuse_link(name: str, folder: int, shown: Path) -> None:
 class _Place:
     """An opened folder, and the files of one artifact in it."""
 
-    def __init__(self, folder: Path, pattern: str, handle: int) -> None:
-        self._folder, self._handle = folder, handle
+    def __init__(self, folder: Path, pattern: str, handle: int, notes: Notes | None) -> None:
+        self._folder, self._handle, self._notes = folder, handle, notes
         self._parent, self._glob = Path(pattern).parent, Path(pattern).name
         self._aside = f".writing-{digest(pattern)[:8]}-"
 
@@ -172,7 +180,7 @@ class _Place:
         _refuse_link(Path(name).name, self._handle, self._folder / name)
 
     def digest(self, name: str) -> str | None:
-        """SHA-256 of the file; None when there is none, or a link."""
+        """SHA-256 of the file without its notes; None when there is none, or a link."""
         try:
             handle = self._open(name)
         except OSError as error:
@@ -181,7 +189,12 @@ class _Place:
             raise
         with os.fdopen(handle, "rb") as file:
             regular = stat.S_ISREG(os.fstat(handle).st_mode)
-            return hashlib.file_digest(file, "sha256").hexdigest() if regular else None
+            return self._sha256(file) if regular else None
+
+    def _sha256(self, file: BufferedReader | BufferedRandom) -> str:
+        if self._notes is None:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.sha256(self._notes.sub(b"", file.read())).hexdigest()
 
     def mode(self, name: str) -> int:
         return stat.S_IMODE(os.stat(Path(name).name, dir_fd=self._handle, follow_symlinks=False).st_mode)
@@ -250,7 +263,7 @@ class _Place:
                 os.fchmod(handle, mode)
                 os.fsync(handle)
                 file.seek(0)
-                return aside, hashlib.file_digest(file, "sha256").hexdigest()
+                return aside, self._sha256(file)
         except BaseException:
             os.unlink(aside, dir_fd=self._handle)
             raise

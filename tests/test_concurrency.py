@@ -70,13 +70,11 @@ def rounds_at_once(house, runs: list[tuple[str, ...]], rounds: int) -> None:
     assert everything(house) == together
 
 
-@pytest.mark.faults  # open: a goal can look incomplete to one run while another builds (exit code 30, nothing lost)
 @pytest.mark.parametrize("rounds", [2, pytest.param(20, marks=pytest.mark.faults)])
-def test_eight_runs_at_once_write_each_target_once_and_give_one_result(house, rounds):
+def test_eight_runs_at_once_write_each_target_once_and_give_one_result(house, trusting, rounds):
     rounds_at_once(house, EIGHT, rounds)
 
 
-@pytest.mark.faults  # open: a goal can look incomplete to one run while another builds (exit code 30, nothing lost)
 @pytest.mark.parametrize("rounds", [2, pytest.param(20, marks=pytest.mark.faults)])
-def test_two_runs_under_one_luigid_share_the_work_and_both_end_well(house, luigid, rounds):
+def test_two_runs_under_one_luigid_share_the_work_and_both_end_well(house, trusting, luigid, rounds):
     rounds_at_once(house, [("--scheduler", luigid)] * 2, rounds)
