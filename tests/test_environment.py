@@ -383,7 +383,8 @@ def test_another_user_who_may_not_write_there_is_told_so(filled, undisturbed):
 
 def test_a_luigid_that_dies_ends_the_run_with_one_sentence_and_the_next_one_completes(filled, undisturbed, central):
     address, luigid = central
-    command, environment = [sys.executable, *RUN, "--verbose", "--scheduler", address], {**os.environ, **filled.environment}
+    command = [sys.executable, *RUN, "--verbose", "--scheduler", address]
+    environment = {**os.environ, **filled.environment}
     run = subprocess.Popen(
         command, cwd=PROJECT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
