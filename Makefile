@@ -30,7 +30,7 @@ $(tools): .ci/tools.lock
 	@$(PYTHON) -m venv "$(TOOLS)" && "$(TOOLS)/bin/python" $(INSTALL) -r .ci/tools.lock && touch $@
 
 run: $(ready) ## build everything from data/ (embedded PostgreSQL, or EDUFLOW_DATABASE)
-	@"$(BIN)/python" -m pipeline run
+	@"$(BIN)/eduflow" run
 
 test: $(ready) ## all tests, against a real PostgreSQL
 	@"$(BIN)/python" -m pytest
@@ -42,13 +42,13 @@ test-mutants: $(ready) ## bring back ten ways to lose data, one by one, and see 
 	@"$(BIN)/python" -m tests.mutants.run
 
 plan: $(ready) ## what would run, and why
-	@"$(BIN)/python" -m pipeline plan
+	@"$(BIN)/eduflow" plan
 
 ui: $(ready) ## the scheduler and its page, for runs with --scheduler ui (stop with Ctrl-C)
-	@"$(BIN)/python" -m pipeline ui
+	@"$(BIN)/eduflow" ui
 
 sql: $(ready) ## a query: make sql QUERY="select * from warehouse.dim_students"
-	@"$(BIN)/python" -m pipeline sql "$$SQL"
+	@"$(BIN)/eduflow" sql "$$SQL"
 
 bench: $(ready) ## speed and memory, as ratios to a bare COPY
 	@"$(BIN)/python" -m bench.run && "$(BIN)/python" -m bench.tickets && "$(BIN)/python" -m bench.llm
@@ -61,7 +61,7 @@ bench-scale: $(ready) ## how the cost grows with the rows, and with sixty days o
 	@"$(BIN)/python" -m bench.scale
 
 docs: $(ready) ## docs/: the data dictionary, and the picture of what is made from what
-	@"$(BIN)/python" -m pipeline dictionary
+	@"$(BIN)/eduflow" dictionary
 
 lint: $(ready) ## ruff and mypy
 	@"$(BIN)/ruff" check . && "$(BIN)/ruff" format --check . && "$(BIN)/mypy"

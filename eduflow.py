@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import configparser
+import gc
 import sys
 
 
 def main() -> int:
+    # What is imported is never garbage: the collector would look at it many times, the last time when all is done.
+    gc.disable()
     try:
         from pipeline.cli import main as verb
     except KeyboardInterrupt:
@@ -15,7 +18,11 @@ def main() -> int:
     except (configparser.Error, UnicodeDecodeError):  # Luigi reads it when it is imported; nothing of it is quoted
         print("luigi.cfg, here or in /etc/luigi, is no configuration file that can be read.", file=sys.stderr)
         return 1
-    return verb()
+    gc.freeze()
+    gc.enable()
+    code = verb()
+    gc.freeze()
+    return code
 
 
 if __name__ == "__main__":

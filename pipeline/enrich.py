@@ -21,6 +21,7 @@ from sqlalchemy import Connection, text
 from pipeline.config import PROJECT
 from pipeline.engine import engine_for, no_model, refusals
 from pipeline.staging import (
+    CheckStaging,
     StagedAssessments,
     StagedAttendance,
     StagedCities,
@@ -197,7 +198,7 @@ def _array(items: tuple[str, ...]) -> str:
     return "{" + ",".join(quoted) + "}"
 
 
-@requires(tickets=StagedTickets, facts=FactSupportTickets, students=DimStudents, checked=CheckWarehouse)
+@requires(tickets=StagedTickets, facts=FactSupportTickets, students=DimStudents, checked=CheckStaging)
 class TicketAnalysis(Enrichment):
     """Mood, subject and urgency of each support ticket."""
 

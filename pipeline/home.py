@@ -305,7 +305,7 @@ def mixed(db: Connection, data: Path) -> str:
 
 
 def note_kind(db: Connection, data: Path) -> None:
-    """With the first file that lands: this database is the sample's, or a school's."""
+    """Before the first file lands: this database is the sample's, or a school's."""
     db.execute(text("update etl.home set kind = :kind where kind is null"), {"kind": kind_of(data)})
 
 

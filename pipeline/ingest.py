@@ -78,10 +78,6 @@ class Raw(Step):
     def build(self, build: Build) -> Built:
         db, state = build.db, build.state
         new = self.arrivals(state).new
-        if new:
-            if said := homes.mixed(db, state.settings.data_dir):
-                raise UserError(said)
-            homes.note_kind(db, state.settings.data_dir)
         changed = sum(self._land(db, state.settings, arrival) for arrival in new)
         state = look(db, state.settings)  # with what has just landed
         for file, drop_id in self.arrivals(state).same:
@@ -275,12 +271,17 @@ def number_arrivals(options: Settings) -> None:
     """Give each new file of the scan its drop id, in path order over all datasets and before the first is landed.
 
     So that a drop is called the same on every install, whichever dataset lands first and wherever a run is killed.
+    UserError when they must not come into this database: see homes.mixed.
     """
     with ledger(options) as db:
         lock(db, "etl.coming", [])
         state = look(db, options)
-        new = [arrival.file for step in RAW for arrival in step().arrivals(state).new if arrival.retry is None]
-        new.sort(key=lambda file: file.path)
+        arriving = [arrival for step in RAW for arrival in step().arrivals(state).new]
+        if arriving:  # here, not where they land: the largest file would keep the others waiting
+            homes.note_kind(db, options.data_dir)
+            if said := homes.mixed(db, options.data_dir):
+                raise UserError(said)
+        new = sorted((arrival.file for arrival in arriving if arrival.retry is None), key=lambda file: file.path)
         files = {"paths": [file.path for file in new], "digests": [file.sha256 for file in new]}
         # What is gone or has changed must not keep an early id. A locked row is being landed by another process.
         db.execute(

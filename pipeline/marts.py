@@ -86,7 +86,7 @@ class Student360(Mart):
     """Everything about one student on one row."""
 
     target, key = "analytics.student_360", ("student_id",)
-    priority = 1  # with the risk of every student, the longest way to the reports
+    priority = 2  # with the risk of every student, the longest way to the reports
 
 
 @requires(
@@ -164,6 +164,7 @@ class ClassStatistics(Mart):
     """One row per class."""
 
     target, key = "analytics.class_statistics", ("class_id",)
+    priority = 1  # so are these two, when a school keeps attendance
 
 
 @requires(
@@ -181,6 +182,7 @@ class DailyDashboard(Mart):
     """One row per day."""
 
     target, key = "analytics.daily_dashboard", ("date",)
+    priority = 1
 
 
 @requires(as_of=AsOf, days=DailyDashboard, students=Student360, files=DataQuality)

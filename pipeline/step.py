@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import functools
+import gc
 import logging
 import multiprocessing
 import os
@@ -113,6 +114,8 @@ def _die_with_parent(parent: int) -> None:
         os._exit(1)
 
 
+# The collector writes to every object that it looks at: a worker would copy all that its parent holds.
+os.register_at_fork(after_in_child=gc.freeze, after_in_parent=lambda: setattr(_Process, "forked", True))
 if sys.platform == "linux":
     _parent = [os.getpid()]
     os.register_at_fork(
@@ -172,19 +175,20 @@ class _Process:
     scan: Scan | None = None
     run_id: str = ""
     migrated: str = ""
-    prepared: tuple[int, str] | None = None
+    prepared: str = ""  # the database; a forked worker begins with what its parent prepared
     stopped: ClassVar[dict[str, str]] = {}  # relation -> why it could not be made as the code says
     connection: tuple[tuple[int, str], Connection] | None = None
     inherited: ClassVar[list[object]] = []  # a child that let its parent's connection go would end it for both
     say: Callable[[str], None] | None = None  # Luigi gives it to a task while it runs
     steps: tuple[Any, int] | None = None  # a counter shared with forked workers, and how many steps there will be
+    forked: bool = False  # whether it has had workers in this run
     glanced: tuple[str, State] | None = None  # the last state seen, and the snapshot it was seen in
 
 
 def begin_run() -> None:
     """Look at the data folder anew, under a new run id."""
-    _Process.scan, _Process.run_id, _Process.prepared, _Process.glanced = None, "", None, None
-    _Process.steps = None
+    _Process.scan, _Process.run_id, _Process.prepared, _Process.glanced = None, "", "", None
+    _Process.steps, _Process.forked = None, False
 
 
 def run_id() -> str:
@@ -367,16 +371,19 @@ class Progress:
 
 
 def prepare(options: Settings) -> None:
-    """Make the derived relations that are missing or whose DDL changed; once per process and run."""
-    key = (os.getpid(), options.database.key)
-    if _Process.prepared != key:
+    """Make the derived relations that are missing or whose DDL changed; once per run."""
+    if not is_prepared(options):
         with ledger(options) as db, not_ours_said():
             changes = init_db.create_derived(db, options.reader_roles)
         for why in dict.fromkeys(change.why for change in changes if not change.stopped):
             names = [change.name for change in changes if change.why == why and not change.stopped]
             log.info("made in the database: %s (%s)", digests.some(names), why)
         _Process.stopped = {change.name: change.stopped for change in changes if change.stopped}
-        _Process.prepared = key
+        _Process.prepared = options.database.key
+
+
+def is_prepared(options: Settings) -> bool:
+    return _Process.prepared == options.database.key
 
 
 class Folder(luigi.LocalTarget):
@@ -489,11 +496,17 @@ class Step(luigi.Task):
         return digests.named(digests.differences(record.parts, self.parts(state)))
 
     def worth_a_fork(self) -> bool:
-        """Whether it is likely to take longer than a fork does: by the rows of what it reads, as built by now."""
-        inputs = [step.target for step in self.upstream_parts()]
-        query = text("select coalesce(sum(rows), 0) from etl.targets where target = any(:inputs)")
-        with contextlib.suppress(DatabaseError, DBAPIError), ledger() as db:
-            return int(db.execute(query, {"inputs": inputs}).scalar_one()) > LONG_ROWS
+        """Whether it is likely to take longer than a fork does: by the rows of what it reads, as built by now.
+
+        A gate is not: nothing else can run meanwhile.
+        """
+        if self.gates:
+            return False
+        with contextlib.suppress(DatabaseError, DBAPIError):
+            # As long as nobody else builds, things stand as this process saw them last.
+            state = glance() if _Process.forked or not _Process.glanced else _Process.glanced[1]
+            records = [state.record(step.target) for step in self.upstream_parts()]
+            return sum(record.rows or 0 for record in records) > LONG_ROWS
         return False  # without a database it fails at once
 
     def complete(self) -> bool:

@@ -151,7 +151,7 @@ class FactCourseProgress(SqlStep):
     """One row per student and course."""
 
     target, key = "warehouse.fact_course_progress", ("student_key", "course_key")
-    priority = 2  # the longest way through the warehouse; Luigi hands a priority down to what a task requires
+    priority = 3  # the longest way through the warehouse; Luigi hands a priority down to what a task requires
 
 
 @requires(
@@ -221,6 +221,9 @@ class AsOf(SqlStep):
     """The day that time-relative measures refer to: here, because enrichment and marts both look back from it."""
 
     target, key, options = "analytics.as_of", ("only_row",), ("as_of",)
+
+    def worth_a_fork(self) -> bool:
+        return False  # everything else waits for it
 
     def recipes(self) -> tuple[str, ...]:
         return ("pipeline/sql/mart_as_of.sql",)

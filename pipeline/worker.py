@@ -10,12 +10,16 @@ one. So a short task runs in this process, beside the long ones that were forked
 
 from __future__ import annotations
 
+import contextlib
+import sys
+import threading
 from typing import Any
 
 import luigi
 import luigi.worker
 
-from pipeline.step import UserError
+from pipeline.config import settings
+from pipeline.step import UserError, is_prepared, prepare
 
 
 class Worker(luigi.worker.Worker):
@@ -43,7 +47,7 @@ class Worker(luigi.worker.Worker):
         if process.use_multiprocessing and not worth_a_fork(task):
             process.use_multiprocessing = False
         if process.use_multiprocessing:
-            import_before_fork()
+            before_fork()
         return process
 
 
@@ -55,8 +59,20 @@ def worth_a_fork(task: luigi.Task) -> bool:
     return asked() if asked else True
 
 
-def import_before_fork() -> None:
-    """What nearly every long task needs and no short run does: half a second, once instead of in each fork."""
+def before_fork() -> None:
+    """Do once, for all forks, what each of them would: the tables, while a thread imports."""
+    options = settings()
+    if is_prepared(options) and "pandas" in sys.modules:
+        return
+    importing = threading.Thread(target=_import)
+    importing.start()
+    with contextlib.suppress(Exception):  # the fork says why
+        prepare(options)
+    importing.join()
+
+
+def _import() -> None:
+    """What nearly every long task needs and no short run does: half a second."""
     import pandas as pd
     import pyarrow as pa
 

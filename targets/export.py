@@ -18,7 +18,11 @@ GROUP_ROWS = 65_536
 # signs, maybe behind blanks and quotes; one of another language also behind a ; (as in pipeline/formulas.py).
 SIGN = r"((?:^|[;\t\r\n])[;''\"\s\u00A0\u1680\u2000-\u200B\u202F\u205F\u3000\uFEFF]*)([=+@\uFF1D\uFF0B\uFF0D\uFF20-])"
 LEADING = r"^''*[\t\r\n]"
-DEFUSED = rf"regexp_replace(case when {{0}} ~ '{LEADING}' then '''' else '' end || {{0}}, '{SIGN}', '\1''\2', 'g')"
+PLAIN = r"^[0-9A-Za-z][^;\t\r\n]*$"  # nearly every text: one look instead of two and a replacement
+DEFUSED = rf"""case
+    when {{0}} ~ '{PLAIN}' then {{0}}
+    else regexp_replace(case when {{0}} ~ '{LEADING}' then '''' else '' end || {{0}}, '{SIGN}', '\1''\2', 'g')
+end"""
 
 _TYPES = {
     "boolean": pa.bool_(),

@@ -78,3 +78,30 @@ def test_eight_runs_at_once_write_each_target_once_and_give_one_result(house, tr
 @pytest.mark.parametrize("rounds", [2, pytest.param(20, marks=pytest.mark.faults)])
 def test_two_runs_under_one_luigid_share_the_work_and_both_end_well(house, trusting, luigid, rounds):
     rounds_at_once(house, [("--scheduler", luigid)] * 2, rounds)
+
+
+def test_a_file_that_takes_long_to_land_keeps_no_other_dataset_waiting(house):
+    assert house.run("Ingest") == 0  # the tables
+    house.rows("students.csv", "students", {})
+    house.rows("attendance.csv", "attendance", {})
+    holder = house.database.connect()
+    try:
+        with holder.cursor() as cursor:
+            cursor.execute("lock table raw.students in access exclusive mode")
+        slow = subprocess.Popen(
+            [sys.executable, "-m", "pipeline", "run", "RawStudents"],
+            cwd=PROJECT,
+            env={**os.environ, **house.environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        landing = "select count(*) from pg_locks where relation = 'raw.students'::regclass and not granted"
+        while not house.one(landing):
+            assert slow.poll() is None, slow.communicate()
+        other = house.command("-m", "pipeline", "run", "RawAttendance")  # its time limit is the test
+        assert other.returncode == 0, other.stdout + other.stderr
+    finally:
+        holder.close()
+    assert slow.wait(timeout=60) == 0
+    assert house.query("select dataset from etl.drops order by dataset") == [("attendance",), ("students",)]

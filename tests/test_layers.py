@@ -16,7 +16,7 @@ from pipeline.enrich import ENRICHMENT
 from pipeline.marts import MARTS
 from pipeline.warehouse import SINCE, WAREHOUSE, SqlStep
 
-OURS = {"pipeline", "targets", "agents", "init_db", "bench", "tests"}
+OURS = {"eduflow", "pipeline", "targets", "agents", "init_db", "bench", "tests"}
 PACKAGES = ("pipeline", "targets", "agents", "init_db")
 SQL_STEPS: tuple[type[SqlStep], ...] = tuple(dict.fromkeys((*WAREHOUSE, *ENRICHMENT, *MARTS)))
 MOST_LINES = 60
