@@ -312,6 +312,15 @@ def test_a_view_of_others_on_a_view_of_ours_stops_it_and_the_table_below(house, 
     assert house.one("select count(*) from board.v") > 0
 
 
+def test_what_stops_many_steps_is_said_once(house, edited, capfd):
+    loaded(house)
+    house.query("create schema board; create view board.v as select * from staging.open_rejects")
+    edited("staging.open_rejects", "select r.drop_id,", "select 1 as extra, r.drop_id,")
+    capfd.readouterr()
+    assert house.do("run") == 30
+    assert "".join(capfd.readouterr()).count("but view board.v depends on it") == 1
+
+
 def test_what_comes_to_depend_on_a_table_while_it_is_made_anew_is_not_dropped_either(house, edited, monkeypatch, capfd):
     from init_db import derived
 

@@ -17,7 +17,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
@@ -262,6 +262,19 @@ class _Line(logging.Handler):
         out.flush()
 
 
+def _once() -> Callable[[logging.LogRecord], bool]:
+    """A filter: what stops several tasks is said once. A traceback is never the same."""
+    said: set[str] = set()
+
+    def first(record: logging.LogRecord) -> bool:
+        message = record.getMessage()
+        repeated = message in said and not record.exc_info
+        said.add(message)
+        return not repeated
+
+    return first
+
+
 @contextlib.contextmanager
 def _shown(*, verbose: bool) -> Iterator[None]:
     """Our own lines to standard output, Luigi's only when something is wrong."""
@@ -273,6 +286,7 @@ def _shown(*, verbose: bool) -> Iterator[None]:
     errors.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
     if not verbose:  # the ending says what waits
         errors.addFilter(lambda record: not getattr(record, "waits", False))
+        errors.addFilter(_once())
     luigi_log = logging.getLogger("luigi-interface")
     luigi_log.handlers, luigi_log.propagate = [errors], False
     luigi_log.setLevel(logging.WARNING)
