@@ -104,9 +104,17 @@ def load(house: House) -> dict[str, str]:
     shutil.rmtree(house.data)
     for day in ("2024-02-08", "2024-02-09"):
         shutil.copytree(PROJECT / "data" / day, house.data / day)
-        done = house.command("-m", "pipeline", "run")
-        assert done.returncode == 0, done.stdout + done.stderr
+        ends_well(house, "run")
+    return digests(house)
+
+
+def digests(house: House) -> dict[str, str]:
     return {table: hashlib.sha256(repr(rows).encode()).hexdigest() for table, rows in house.contents().items()}
+
+
+def ends_well(house: House, *arguments: str) -> None:
+    done = house.command("-m", "pipeline", *arguments)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_an_owner_without_superuser_gets_the_tables_of_the_embedded_server(house, external, tmp_path):
@@ -118,8 +126,15 @@ def test_an_owner_without_superuser_gets_the_tables_of_the_embedded_server(house
     assert load(theirs) == embedded
     assert len(embedded) > 30, "the whole graph, not a part of it"
     builds = theirs.builds()
-    assert theirs.command("-m", "pipeline", "run").returncode == 0
+    ends_well(theirs, "run")
     assert theirs.rebuilt_since(builds) == set()
+    for source in (theirs, house):  # the embedded server is a newer one: a school that outgrows it moves like this
+        kept = str(tmp_path / f"kept of {source.output.name}")
+        ends_well(source, "backup", kept)
+        ends_well(theirs, "purge", "--yes")
+        ends_well(theirs, "restore", kept)
+        ends_well(theirs, "run")
+        assert digests(theirs) == embedded
 
 
 def test_the_log_archive_of_the_handbook_brings_back_any_moment(server):
