@@ -34,7 +34,8 @@ from pipeline.contracts import DATASETS
 from targets.database import Database
 
 OUT = PROJECT / "bench" / "out"
-CLUSTER = OUT / "pg" if os.geteuid() else server.ROOT_FOLDER / "bench"  # root's server runs as another user
+# Root's server runs as another user, so elsewhere; of each checkout its own.
+CLUSTER = OUT / "pg" if os.geteuid() else server.ROOT_FOLDER / "bench" / server.path_digest(PROJECT)
 
 
 @dataclass(frozen=True)
