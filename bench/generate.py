@@ -168,7 +168,7 @@ class Dice:
 def _mixed(x: np.ndarray) -> np.ndarray:
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))
+    return np.asarray(x ^ (x >> np.uint64(31)))
 
 
 # --- text columns
@@ -226,7 +226,7 @@ def _dates(column: str, dice: Dice, first: date, days: int, forms: int = 9) -> p
 @lru_cache
 def _school_days(drop: date, days: int) -> pa.Array:
     """The ten ways to write each of the `days` school days before a drop, the last day first, form by form."""
-    dates = np.busday_offset(drop, -1 - np.arange(days), roll="forward").tolist()
+    dates = np.busday_offset(np.datetime64(drop), -1 - np.arange(days), roll="forward").tolist()
     return _text(day.strftime(form) for form in DATE_FORMS for day in dates)
 
 
@@ -608,7 +608,9 @@ def _others(cell: Dice) -> pa.Array:
     """Members that no contract knows, one of them an object."""
     graders = [f', "grader": {{"name": "Grader {n}", "room": "R{n:02}"}}' for n in range(20)]
     form, who = cell.form("others", 3), cell.roll("grader", 20)
-    return _pick(["", *graders, ', "remark": "late"'], np.choose(form, (0, 1 + who, 21)))
+    return _pick(
+        ["", *graders, ', "remark": "late"'], np.choose(form, [np.zeros_like(who), 1 + who, np.full_like(who, 21)])
+    )
 
 
 # --- files

@@ -41,7 +41,7 @@ class Length:
         return {"text": mask(record.text)}
 
     def accept(self, record: Text, answer: dict[str, Any]) -> int:
-        return answer["length"]
+        return int(answer["length"])
 
 
 def serve(pipe: Connection, latency: float) -> None:
@@ -64,7 +64,8 @@ def main() -> None:
     child = multiprocessing.Process(target=serve, args=(there, args.latency), daemon=True)
     child.start()
     try:
-        options = LLMOptions(*here.recv(), concurrency=args.concurrency, batch=1)
+        key, address = here.recv()
+        options = LLMOptions(key, address, concurrency=args.concurrency, batch=1)
         llm = LLM(options, str)
         for run in ("first", "second"):  # the first imports the SDK
             started = time.perf_counter()

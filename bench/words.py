@@ -58,7 +58,7 @@ def folded(text: str) -> list[str]:
 
 
 def faker_names() -> Iterator[str]:
-    import faker.providers.person as person
+    from faker.providers import person
 
     for locale in pkgutil.iter_modules(person.__path__):
         provider = importlib.import_module(f"{person.__name__}.{locale.name}").Provider

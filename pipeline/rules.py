@@ -693,7 +693,8 @@ def _canonical(texts: pa.Array, column: Column, context: Context) -> list[pa.Arr
         if context.drop_date < dt.date.max:  # else no date lies after it, and there is no day after
             end = dt.datetime.combine(context.drop_date + dt.timedelta(days=1), dt.time())
             values = _where(pc.less(values, pa.scalar(end).cast(kinds[0])), values)
-        values = _where(pc.greater_equal(values, pa.scalar(dt.datetime(1950, 1, 1)).cast(kinds[0])), values)
+        first = dt.datetime(1950, 1, 1)  # noqa: DTZ001 # cast to the zone of the column, or to a date
+        values = _where(pc.greater_equal(values, pa.scalar(first).cast(kinds[0])), values)
     if column.rule != "name":
         return [values]
     first, rest = (pc.replace_substring_regex(values, cut, "") for cut in (" .*", "^[^ ]* ?"))
@@ -713,7 +714,7 @@ def _suffixed(texts: pa.Array, suffix: str) -> pa.Array:
 
 
 def _array_mask(mask: pa.Array) -> np.ndarray:
-    return mask.fill_null(False).to_numpy(zero_copy_only=False)
+    return np.asarray(mask.fill_null(False).to_numpy(zero_copy_only=False))
 
 
 def _where(mask: pa.Array, values: pa.Array) -> pa.Array:
@@ -740,7 +741,7 @@ def differs(raw: str | None, cell: Cell, column: Column) -> bool:
         return not (value in (None, "{}") and _known(raw, column.rule) is None)
     if column.rule == "aliases":
         blank = _known(raw, column.rule) is None
-        return value != "{}" if blank else value != _array(raw.split(","))
+        return bool(value != ("{}" if blank else _array(raw.split(","))))
     match value:
         case bool():
             return raw.lower() != str(value).lower()

@@ -684,7 +684,7 @@ class _Json(_Text):
                 return window.finish()
 
 
-class _Pairs(list):
+class _Pairs(list[tuple[str, Any]]):
     """A JSON object as (key, value) pairs, so that a repeated key is seen."""
 
 

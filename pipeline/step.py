@@ -451,7 +451,7 @@ class Step(luigi.Task):
     @functools.cached_property
     def _deps(self) -> list[luigi.Task]:
         """Luigi makes them anew each time it asks, thousands of times in a run."""
-        return super().deps()
+        return list(super().deps())
 
     def own_parts(self, state: State) -> Parts:
         parts = {f"recipe:{path}": digests.source_digest(PROJECT / path) for path in self.recipes()}

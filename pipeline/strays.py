@@ -151,7 +151,7 @@ def _of_text(head: bytes) -> list[str]:
         return list(dict.fromkeys(re.findall(r'"([^"\\]{1,200})"\s*:', text)))
     lines = [line for line in text.splitlines()[:20] if line.strip()]
     rows = [next(csv.reader([line], delimiter=mark), []) for line in lines for mark in ",;\t|"]
-    return max(rows, key=lambda row: _known_names(row), default=[])
+    return max(rows, key=_known_names, default=[])
 
 
 def _known_names(row: list[str]) -> int:

@@ -43,7 +43,7 @@ class Worker(luigi.worker.Worker):
         return task_id
 
     def _create_task_process(self, task: luigi.Task) -> luigi.worker.TaskProcess:
-        process = super()._create_task_process(task)
+        process: luigi.worker.TaskProcess = super()._create_task_process(task)
         if process.use_multiprocessing and not worth_a_fork(task):
             process.use_multiprocessing = False
         if process.use_multiprocessing:

@@ -108,7 +108,7 @@ def load(database: Database, file: Path, after: str) -> None:
     with subprocess.Popen(
         command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
     ) as psql:
-        assert psql.stdin and psql.stderr
+        assert psql.stdin and psql.stderr  # noqa: S101 # for the types: both are pipes
         with suppress(BrokenPipeError), gzip.open(file) as packed:
             # Its option for a single transaction would commit what it got of us when we are killed half-way.
             psql.stdin.write(b"begin;\n")
@@ -130,7 +130,7 @@ def _dumped(database: Database) -> Iterator[bytes]:
     with subprocess.Popen(
         command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as dump:
-        assert dump.stdout and dump.stderr
+        assert dump.stdout and dump.stderr  # noqa: S101 # likewise
         try:
             while piece := dump.stdout.read(PIECE):
                 yield piece
@@ -189,7 +189,8 @@ def _tool(name: str, database: Database) -> str:
 
 def _version(tool: Path) -> int:
     try:
-        said = subprocess.run([str(tool), "--version"], capture_output=True, text=True, timeout=30).stdout
+        command = [str(tool), "--version"]
+        said = subprocess.run(command, check=False, capture_output=True, text=True, timeout=30).stdout
     except OSError:
         return 0
     found = re.search(r"\) (\d+)", said)
@@ -209,4 +210,4 @@ def is_empty(database: Database) -> bool:
             "select count(*) from pg_class as c inner join pg_namespace as n on c.relnamespace = n.oid "
             "where n.nspname in ('raw', 'etl', 'access', 'staging', 'warehouse', 'analytics')"
         )
-        return found.scalar_one() == 0
+        return bool(found.scalar_one() == 0)

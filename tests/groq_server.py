@@ -110,7 +110,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def setup(self) -> None:
         super().setup()
-        self.rfile = Recording(self.rfile, self.groq.kept)  # type: ignore[assignment]
+        self.rfile = Recording(self.rfile, self.groq.kept)  # type: ignore[assignment, arg-type]
 
     def do_POST(self) -> None:
         groq = self.groq

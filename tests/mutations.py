@@ -13,6 +13,7 @@ import random
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import openpyxl
 from conftest import ROWS
@@ -107,7 +108,7 @@ def _lines(rng: random.Random, dataset: str) -> bytes:
 
 
 def _objects(rng: random.Random, dataset: str) -> list[object]:
-    odd = (1, 1.5, -0.0, 10**30, True, None, [], {}, [1, [2]], {"a": {"b": "c"}}, "\ud800", "\0")
+    odd: tuple[Any, ...] = (1, 1.5, -0.0, 10**30, True, None, [], {}, [1, [2]], {"a": {"b": "c"}}, "\ud800", "\0")
     found: list[object] = []
     for row in _rows(rng, dataset):
         values: dict[str, object] = dict(row)

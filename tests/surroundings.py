@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -49,7 +50,8 @@ class Proxy:
     """A TCP port in front of a server's Unix socket. `silent`: it takes every byte and hands none on."""
 
     def __init__(self, target: str) -> None:
-        self.target, self.silent, self.ends = target, False, []
+        self.target, self.silent = target, False
+        self.ends: list[Any] = []
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
@@ -72,7 +74,8 @@ class Proxy:
                     if self.silent:
                         return  # both stay open
                     if not data:
-                        near.close(), far.close()
+                        near.close()
+                        far.close()
                         return
                     to[end].sendall(data)
 

@@ -481,7 +481,7 @@ def test_what_looks_like_sql_or_a_template_is_text(house):
         '"',
         "<b>&",
         "a\tb",
-        "‮",
+        "\u202e",
     ]
     head = f"{HEADER}," + ",".join('"' + name.replace('"', '""') + '"' for name in odd)
     lines = [head]

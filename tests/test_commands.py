@@ -415,7 +415,16 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("installed")
     folder.chmod(0o711)
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-q"]
-    build = [*pip, "wheel", "--no-deps", "--no-build-isolation", "--no-index", "-w", folder / "wheels", PROJECT]
+    build: list[Any] = [
+        *pip,
+        "wheel",
+        "--no-deps",
+        "--no-build-isolation",
+        "--no-index",
+        "-w",
+        folder / "wheels",
+        PROJECT,
+    ]
     lone(folder, *build)
     venv_folder, own = environment_of(folder / "a é" / ".venv")
     wheel = next((folder / "wheels").glob("eduflow-*.whl"))

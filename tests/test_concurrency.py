@@ -13,7 +13,7 @@ from test_staging import emptied, everything
 from pipeline.config import PROJECT
 from pipeline.contracts import DATASETS
 
-EIGHT = [()] * 8
+EIGHT: list[tuple[str, ...]] = [()] * 8
 
 
 def at_once(house, runs: list[tuple[str, ...]]) -> None:
@@ -48,7 +48,8 @@ def arrivals(house, number: int) -> list[str]:
 
 def rounds_at_once(house, runs: list[tuple[str, ...]], rounds: int) -> None:
     """Each round builds what its files reach, each target once; in the end all is as after one run of one process."""
-    oracle, builds = Oracle(), {}
+    oracle = Oracle()
+    builds: dict[str, int] = {}
     for number in range(rounds):
         if number == 0:
             first_days(house)

@@ -10,6 +10,7 @@ import time
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import openpyxl
 import pytest
@@ -234,7 +235,7 @@ def test_a_file_with_the_times_of_the_ledger_is_not_hashed(tmp_path):
             (first,) = scan(tmp_path, {"tickets.csv": Known("tickets.csv", stat, "as recorded", 1)}).files
     assert first.sha256 == "as recorded"
     for place in range(4):
-        other = tuple(value + (index == place) for index, value in enumerate(stat))
+        other: Any = tuple(value + (index == place) for index, value in enumerate(stat))
         (again,) = scan(tmp_path, {"tickets.csv": Known("tickets.csv", other, "as recorded", 1)}).files
         assert again.sha256 != "as recorded"
 

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from conftest import House, csv_text
@@ -29,7 +30,7 @@ SCHEMAS = ["etl", "raw", *DERIVED]
 def running(house: House, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     """A run in a process of its own: of EduFlow, or by another command line of Python."""
     command = [sys.executable, *(arguments or ("-m", "pipeline", "run"))]
-    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    streams: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
     process = subprocess.Popen(command, cwd=PROJECT, env={**os.environ, **house.environment}, text=True, **streams)
     try:
         yield process

@@ -24,9 +24,10 @@ import psycopg2
 import pytest
 
 from init_db import server
+from pipeline.contracts import DATASETS
 from targets import database, lifeline
 from tests import surroundings
-from tests.conftest import DATASETS, PROJECT, House, csv_text, url
+from tests.conftest import PROJECT, House, csv_text, url
 from tests.surroundings import Proxy, as_nobody, clock, disk, files_of, remount
 
 RUN = ("-m", "pipeline", "run")

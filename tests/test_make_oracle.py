@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import psycopg2
 import pytest
@@ -54,7 +55,7 @@ class Make:
     house: House
     admin: psycopg2.extensions.connection
     keywords: dict[str, str]
-    project: Path | None = None  # a copy of the code: then runs are processes of their own
+    project: Any = None  # the folder of a copy of the code: then runs are processes of their own
 
     oracle = ORACLE
 
@@ -343,8 +344,8 @@ def test_an_edited_recipe_builds_what_names_it(copied, paths):
 
 
 def test_comments_layout_and_code_that_no_target_names_build_nothing(copied):
-    def comment(path: Path) -> None:
-        path.write_text(
+    def comment(path: Path) -> int:
+        return path.write_text(
             "# a comment\n" + path.read_text().replace("\n\n\n", "\n\n\n\n# another one\n") + "\n# the last"
         )
 

@@ -331,7 +331,7 @@ def examples(few: int, many: int) -> list:
 @pytest.mark.parametrize("times", examples(3, 40))
 def test_whatever_disturbs_a_school_its_tables_are_those_of_a_calm_load(street, times):
     run_state_machine_as_test(
-        lambda: Disturbed(street),
+        lambda: Disturbed(street),  # type: ignore[arg-type] # it is only called
         settings=settings(
             max_examples=times,
             stateful_step_count=12,

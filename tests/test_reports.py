@@ -344,7 +344,7 @@ def test_of_many_classes_those_that_need_attention_are_drawn(house):
     assert house.run() == 0
     outline = Outline(page_of(house))
     assert "Of 12 classes, the 7 with the largest share of students under 75 % attendance" in outline.words
-    captions = [given["aria-label"] for tag, given in outline.tags if tag == "svg" and "aria-label" in given]
+    captions = [str(given["aria-label"]) for tag, given in outline.tags if tag == "svg" and "aria-label" in given]
     assert len(captions) == 8 and captions[0].startswith("Attendance of Whole school")
     assert captions[1] == "Attendance of CLASS-12, per day: 0 % (1 Feb 2024)"
 

@@ -6,6 +6,7 @@ import time
 from dataclasses import replace
 from decimal import Decimal
 from itertools import combinations
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -31,7 +32,7 @@ some_facts = st.builds(
 
 def unmet(code: str, facts: StudentFacts) -> StudentFacts:
     """The facts with one factor made good."""
-    good = {
+    good: dict[str, dict[str, Any]] = {
         "inactive": {"days_since_activity": 6},
         "low_completion": {"mean_completion": 30},
         "payment_open": {"payment_status": "COMPLETED"},

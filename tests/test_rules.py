@@ -296,7 +296,7 @@ def test_two_digit_years_land_at_or_before_the_drop():
 
 
 def utc(*parts: int) -> dt.datetime:
-    return dt.datetime(*parts, tzinfo=dt.UTC)  # type: ignore[arg-type]
+    return dt.datetime(*parts, tzinfo=dt.UTC)  # type: ignore[arg-type, misc]
 
 
 @pytest.mark.parametrize(
@@ -992,8 +992,8 @@ def test_a_record_that_would_be_mostly_unparsable_is_not_shifted():
 
 
 def test_order_of_columns_and_delimiter_are_the_files():
-    fields = (None, "score", "event_timestamp", "event_id", "student_id", "course_id", "event_type", "duration_seconds")
-    fields += ("module_id", "completion_percentage")
+    first = (None, "score", "event_timestamp", "event_id", "student_id", "course_id", "event_type", "duration_seconds")
+    fields = (*first, "module_id", "completion_percentage")
     record = "note;85.5;2024-02-01;evt-1;STU001;CRS001;login;1;MOD1;10"
     assert repaired(STUDENT_PROGRESS, record, *fields, delimiter=";")["reasons"] == "{field_count}"  # nothing to join
     row = repaired(STUDENT_PROGRESS, record.replace("note", "a;b"), *fields, delimiter=";")
@@ -1125,7 +1125,8 @@ def test_every_type_is_the_contracts_whatever_the_content(dataset):
     kinds |= {"timestamp with time zone": pa.timestamp("us", tz="UTC")}
     expected = [("_line", pa.int64()), *((name, kinds[kind]) for name, kind in dataset.staged)]
     expected += [("flags", pa.string()), ("reasons", pa.string())]
-    for rows in ([], [{}], [dict.fromkeys(dataset.column_names, "1")]):
+    cases: tuple[list[dict[str, str]], ...] = ([], [{}], [dict.fromkeys(dataset.column_names, "1")])
+    for rows in cases:
         got = clean(frame_of(dataset, rows), dataset, CONTEXT)
         assert [(name, kind.pyarrow_dtype) for name, kind in got.rows.dtypes.items()] == expected
         assert len(got.rows) == len(rows)

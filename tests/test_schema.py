@@ -94,7 +94,7 @@ def add_a_column(edited, table: str) -> None:
 
 
 def loaded(house: House) -> House:
-    students = {}, {"student_id": "STU002", "email": "b@example.org"}
+    students: tuple[dict[str, str], ...] = {}, {"student_id": "STU002", "email": "b@example.org"}
     house.rows("2024-02-01/students_enrollment.csv", "students_enrollment", *students)
     house.rows("2024-02-01/students.csv", "students", {}, {"student_id": "STU003"})
     house.rows("2024-02-01/student_progress.csv", "student_progress", {}, {"event_id": "e2", "student_id": "STU002"})
@@ -327,7 +327,7 @@ def test_what_comes_to_depend_on_a_table_while_it_is_made_anew_is_not_dropped_ei
     loaded(house)
     house.query("create schema board; create view board.v as select student_id from analytics.student_360")
     add_a_column(edited, "analytics.student_360")
-    seen = derived.dependents
+    seen = derived.dependents  # type: ignore[attr-defined] # imported there
     monkeypatch.setattr(derived, "dependents", lambda *given: replace(seen(*given), foreign={}))  # it was not there yet
     assert house.run() == 30
     said = "".join(capfd.readouterr())

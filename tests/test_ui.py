@@ -53,8 +53,10 @@ def page(house, tmp_path: Path) -> Iterator[Page]:
         stderr=subprocess.STDOUT,
         text=True,
     )
-    said = process.stdout.readline()
-    port, token = re.search(r"http://127\.0\.0\.1:(\d+)/\?token=(\S+)", said).groups()
+    assert process.stdout
+    address = re.search(r"http://127\.0\.0\.1:(\d+)/\?token=(\S+)", process.stdout.readline())
+    assert address
+    port, token = address.groups()
     yield Page(process, int(port), token, Path(house.environment["EDUFLOW_HOME"]) / ".eduflow/scheduler/socket")
     process.send_signal(signal.SIGINT)
     assert process.wait(10) == 0
@@ -137,7 +139,7 @@ def test_runs_are_scheduled_through_the_socket_by_name_by_path_and_by_plain_luig
         assert done.returncode == 0, done.stderr
         asked = page.get("/api/task_list?data=%7B%22status%22%3A%22DONE%22%7D", Cookie=page.cookie())
         assert asked.status == 200
-        tasks = RemoteScheduler(SCHEME + str(page.path).replace("/", "%2F")).task_list("DONE", "")
+        tasks = RemoteScheduler(SCHEME + str(page.path).replace("/", "%2F")).task_list("DONE", "")  # type: ignore[attr-defined] # Luigi adds it
         assert {"RawProgress", "EduFlow"} <= {task["name"] for task in tasks.values()}
 
 
@@ -164,9 +166,9 @@ def test_a_home_with_a_long_name_has_a_scheduler_too(house, tmp_path):
         stdout=subprocess.PIPE,
         text=True,
     )
-    assert "token=" in process.stdout.readline()
+    assert process.stdout and "token=" in process.stdout.readline()
     path = folder / ".eduflow/scheduler/socket"
-    assert RemoteScheduler(SCHEME + str(path).replace("/", "%2F")).task_list("DONE", "") == {}
+    assert RemoteScheduler(SCHEME + str(path).replace("/", "%2F")).task_list("DONE", "") == {}  # type: ignore[attr-defined] # Luigi adds it
     process.terminate()
     assert process.wait(10) == 0
     assert not path.exists()

@@ -105,7 +105,8 @@ def _goal(name: str) -> type[Any]:
     runnable = [known for known, task in own.items() if known in GOALS or getattr(task, "target", None)]
     if name not in runnable:
         raise UserError(f"There is no goal {name!r}; {homes.nearest(name, runnable)}. The goals: {', '.join(GOALS)}")
-    return own[name]
+    task: type[Any] = own[name]
+    return task
 
 
 def _steps(goal: type[Any]) -> list[Step]:

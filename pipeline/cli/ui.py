@@ -93,7 +93,7 @@ class Front:
         if not self._brings_cookie(request):
             text = "Open the address that `eduflow ui` printed.\n"
             return _answer(request, 403, "Forbidden", {"Content-Type": "text/plain"}, text)
-        return self.pages(request)
+        self.pages(request)
 
     @staticmethod
     def _fault(request: Any) -> str:

@@ -54,7 +54,7 @@ def parser() -> Parser:
     def verb(name: str, where: str, sentence: str, example: str) -> argparse.ArgumentParser:
         """A verb done by function `name` of module pipeline.cli.<where>, which is imported when it is needed."""
         added = verbs.add_parser(name, help=sentence, description=sentence, epilog=f"Example: eduflow {example}")
-        added.set_defaults(do=lambda *given: getattr(importlib.import_module(f"pipeline.cli.{where}"), name)(*given))
+        added.set_defaults(do=lambda *given: getattr(importlib.import_module(f"pipeline.cli.{where}"), name)(*given))  # noqa: PLW0108
         return added
 
     _running(verb)

@@ -173,12 +173,12 @@ class Catalogue:
         return (
             shape.comment
             or SHARED.get(f"{relation.schema}.{column}", "")
-            or self._as_it_came(relation, column)
+            or self._as_it_came(relation)
             or (A_ROW if shape.refers else self._surrogate(relation, column))
             or self._inherited(name, column)
         )
 
-    def _as_it_came(self, relation: Relation, column: str) -> str:
+    def _as_it_came(self, relation: Relation) -> str:
         dataset = DATASETS.get(relation.name.removeprefix("raw."))
         return f"as it came; cleaned into `staging.{dataset.table}`" if dataset and relation.schema == "raw" else ""
 

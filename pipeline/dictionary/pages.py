@@ -301,7 +301,7 @@ def _text(words: str) -> str:
 
 
 def _sentence(words: str) -> str:
-    first = words.split(" ")[0]
+    first = words.split(" ", maxsplit=1)[0]
     return (words[:1].upper() + words[1:] if first.isalpha() else words).removesuffix(".") + "."
 
 

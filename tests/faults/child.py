@@ -54,7 +54,7 @@ def _remembered_parsers() -> Callable[[list[str]], None]:
     from luigi.cmdline_parser import CmdlineParser
 
     build = functools.cache(CmdlineParser._build_parser)
-    CmdlineParser._build_parser = staticmethod(build)
+    CmdlineParser._build_parser = staticmethod(build)  # type: ignore[method-assign]
 
     def remember(arguments: list[str]) -> None:
         if arguments[0] == "run":
@@ -79,7 +79,7 @@ def _run(request: dict[str, Any]) -> int:
     settings = Path(request["trace"]).with_suffix(".cfg")  # how soon Luigi notices that a child is dead
     settings.write_text("[worker]\nwait_interval = 0.05\n")
     os.environ["LUIGI_CONFIG_PATH"] = str(settings)
-    step.LONG_ROWS = ingest.LONG_BYTES = -1  # with two workers every step is forked, as those of a large school are
+    step.LONG_ROWS = ingest.LONG_BYTES = -1  # type: ignore[attr-defined] # with two workers every step is forked, as those of a large school are
     folders = [request["environment"][f"EDUFLOW_{name}_DIR"] for name in ("DATA", "OUTPUT")]
     hook.install(Path(request["trace"]), folders, request["at"], request["how"])
     run = Step.run
@@ -89,7 +89,7 @@ def _run(request: dict[str, Any]) -> int:
         run(one)
         hook.point("end", one.target)
 
-    Step.run = marked  # type: ignore[method-assign]
+    Step.run = marked  # type: ignore[method-assign, assignment]
     return main(request["arguments"])
 
 

@@ -93,7 +93,7 @@ def _raise(kind: str) -> None:
 point: Points  # of this run: the classes below are made by the driver, which passes nothing along
 
 
-class CountedConnection(extensions.connection):
+class CountedConnection(extensions.connection):  # type: ignore[misc] # psycopg2 has no types
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.pid, self.cursor_factory = os.getpid(), CountedCursor
@@ -109,7 +109,7 @@ class CountedConnection(extensions.connection):
         super().rollback()
 
 
-class CountedCursor(extensions.cursor):
+class CountedCursor(extensions.cursor):  # type: ignore[misc]
     def execute(self, query: Any, vars: Any = None) -> None:
         point("execute", query)
         super().execute(query, vars)
@@ -177,7 +177,12 @@ def install(trace: Path, folders: list[str], at: int, how: str) -> None:
             point("fsync", Path(_name(descriptor)).name)
         fsync(descriptor)
 
-    psycopg2.connect, os.fdopen, os.fsync = counted_connect, halved_fdopen, counted_fsync
+    for module, name, counted in (
+        (psycopg2, "connect", counted_connect),
+        (os, "fdopen", halved_fdopen),
+        (os, "fsync", counted_fsync),
+    ):
+        setattr(module, name, counted)
     sys.addaudithook(point.watch)
 
 

@@ -72,6 +72,7 @@ class Nursery:
         return self.process.stdout.readline().decode().strip()
 
     def has_answer(self, seconds: float) -> bool:
+        assert self.process.stdout
         return bool(select.select([self.process.stdout], [], [], seconds)[0])
 
     def start(self, environment: dict[str, str], *arguments: str, at: int = 0, how: str = "kill") -> Run:
