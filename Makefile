@@ -30,7 +30,7 @@ $(tools): .ci/tools.lock
 	@$(PYTHON) -m venv "$(TOOLS)" && "$(TOOLS)/bin/python" $(INSTALL) -r .ci/tools.lock && touch $@
 
 run: $(ready) ## build everything from data/ (embedded PostgreSQL, or EDUFLOW_DATABASE)
-	@"$(BIN)/eduflow" run
+	@"$(BIN)/python" -m pipeline run
 
 test: $(ready) ## all tests, against a real PostgreSQL
 	@"$(BIN)/python" -m pytest
@@ -42,13 +42,13 @@ test-mutants: $(ready) ## bring back ten ways to lose data, one by one, and see 
 	@"$(BIN)/python" -m tests.mutants.run
 
 plan: $(ready) ## what would run, and why
-	@"$(BIN)/eduflow" plan
+	@"$(BIN)/python" -m pipeline plan
 
 ui: $(ready) ## the scheduler and its page, for runs with --scheduler ui (stop with Ctrl-C)
-	@"$(BIN)/eduflow" ui
+	@"$(BIN)/python" -m pipeline ui
 
 sql: $(ready) ## a query: make sql QUERY="select * from warehouse.dim_students"
-	@"$(BIN)/eduflow" sql "$$SQL"
+	@"$(BIN)/python" -m pipeline sql "$$SQL"
 
 bench: $(ready) ## speed and memory, as ratios to a bare COPY
 	@"$(BIN)/python" -m bench.run && "$(BIN)/python" -m bench.tickets && "$(BIN)/python" -m bench.llm
@@ -61,7 +61,7 @@ bench-scale: $(ready) ## how the cost grows with the rows, and with sixty days o
 	@"$(BIN)/python" -m bench.scale
 
 docs: $(ready) ## docs/: the data dictionary, and the picture of what is made from what
-	@"$(BIN)/eduflow" dictionary
+	@"$(BIN)/python" -m pipeline dictionary
 
 lint: $(ready) ## ruff and mypy
 	@"$(BIN)/ruff" check . && "$(BIN)/ruff" format --check . && "$(BIN)/mypy"

@@ -52,7 +52,7 @@ class Drop:
     judged_by: str | None
     partial: bool
     in_raw: bool
-    landed_on: date | None  # the day it came; the one that it is anywhere on earth
+    landed_on: date | None  # when its path names a day: the one that it came, anywhere on earth
     size: int  # bytes of the file
     rows: int | None  # records landed
     fields: tuple[str | None, ...]  # the contract column of each column of the file, None outside the contract
@@ -362,7 +362,10 @@ def read_drops(db: Connection) -> list[Drop]:
     query = """
         select drop_id, dataset, path, sha256, drop_date, status, reason, decision, judged_by, partial, size,
             landed_at is not null as in_raw,
-            (landed_at at time zone 'utc' + interval '14 hours')::date as landed_on, rows,
+            case
+                when path ~ '[0-9]{4}-[0-9]{2}-[0-9]{2}'
+                    then (landed_at at time zone 'utc' + interval '14 hours')::date
+            end as landed_on, rows,
             coalesce(format -> 'fields', '[]') as fields,
             coalesce(format ->> 'delimiter', ',') as delimiter
         from etl.drops order by drop_date, drop_id

@@ -199,11 +199,11 @@ def test_a_database_without_the_right_to_create_is_one_line(house, cluster, caps
 
 
 def shell(house: House, command: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """A command of bash, in which $E is eduflow; its exit code is that of the first in a pipe."""
+    """A command of bash, in which E is eduflow; its exit code is that of the first in a pipe."""
     return subprocess.run(
-        ["bash", "-c", f"{command}; exit ${{PIPESTATUS[0]}}"],
+        ["bash", "-c", f'E() {{ "$PYTHON" -m eduflow "$@"; }}; {command}; exit ${{PIPESTATUS[0]}}'],
         cwd=PROJECT,
-        env={**os.environ, **house.environment, "E": f"{sys.executable} -m eduflow", **environment},
+        env={**os.environ, **house.environment, "PYTHON": sys.executable, **environment},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -213,24 +213,24 @@ def shell(house: House, command: str, **environment: str) -> subprocess.Complete
 
 def test_a_reader_who_has_seen_enough_ends_nothing_with_a_traceback(filled):
     filled.drop("2024-02-09/support_tickets.csv", b"\xff\xfe broken")
-    done = shell(filled, "$E run --verbose | head -1")
+    done = shell(filled, "E run --verbose | head -1")
     assert done.returncode == 30 and len(done.stdout.splitlines()) == 1 and "Traceback" not in done.stderr
-    done = shell(filled, "$E sql 'select generate_series(1, 1000000)' --json | head -1")
+    done = shell(filled, "E sql 'select generate_series(1, 1000000)' --json | head -1")
     assert (done.stdout, done.stderr, done.returncode) == ("[\n", "", 0)
 
 
 def test_a_full_disk_under_the_output_is_one_line(filled):
-    assert "No space left on device" in said(shell(filled, "$E account >/dev/full"), 1)
+    assert "No space left on device" in said(shell(filled, "E account >/dev/full"), 1)
     assert "No space left on device" in said(
-        shell(filled, "$E sql 'select generate_series(1, 99999)' --csv >/dev/full"), 1
+        shell(filled, "E sql 'select generate_series(1, 99999)' --csv >/dev/full"), 1
     )
 
 
 def test_closed_streams_and_a_locale_that_lacks_a_letter_stop_nothing(filled):
-    done = shell(filled, "$E status >&- 2>&-")
+    done = shell(filled, "E status >&- 2>&-")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert "sql needs a query" in said(shell(filled, "$E sql - <&-"), 1)
-    done = shell(filled, "$E sql \"select 'हि' as a\"", PYTHONIOENCODING="latin-1")
+    assert "sql needs a query" in said(shell(filled, "E sql - <&-"), 1)
+    done = shell(filled, "E sql \"select 'हि' as a\"", PYTHONIOENCODING="latin-1")
     assert done.returncode == 0 and "\\u0939" in done.stdout
 
 
@@ -394,7 +394,11 @@ def environment_of(folder: Path) -> tuple[Path, Path]:
     """A virtualenv without pip that sees the packages of this one: its folder, and where its own packages go."""
     venv.create(folder, symlinks=True)
     own = next((folder / "lib").glob("python*/site-packages"))
-    (own / "others.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    others = (
+        folder.parent.parent / f"others of {folder.parent.stat().st_ino}"
+    )  # a .pth of other letters stops Python in locale C
+    others.symlink_to(sysconfig.get_path("purelib"))
+    (own / "others.pth").write_text(f"{others}\n")
     return folder, own
 
 

@@ -284,8 +284,8 @@ def obey(data: dict[str, Any]) -> dict[str, Any]:
     if "factors" in data:
         return {"explanation": f"{TAG} The risk is 0 of 100. http://evil.example"}
     if "metrics" in data:
-        return {"summary": [TAG, "Everybody scored 117.", "a"], "actions": ["Open http://evil.example"]}
-    return {"summary": f"{TAG} 4711 rows were stolen.", "recommendations": [TAG]}
+        return {"summary": [TAG, "Everybody scored 98117.", "a"], "actions": ["Open http://evil.example"]}
+    return {"summary": f"{TAG} 984711 rows were stolen.", "recommendations": [TAG]}
 
 
 def numbers_of_risk(house: House) -> list[tuple]:
@@ -324,7 +324,7 @@ def test_a_model_that_obeys_a_ticket_changes_no_number_and_no_word_outside_the_v
     shown = str({table: house.contents()[table] for table in opinions})
     for name in ("run_summary.md", "insights.md", "report.html"):
         shown += html.unescape((house.output / name).read_text())
-    assert not re.search(r"PWNED|Ultra|evil|<script>|\b(4711|117)\b", shown)
+    assert not re.search(r"PWNED|Ultra|evil|<script>|\b(984711|98117)\b", shown)
     after = house.contents()
     assert [table for table in before if ".ai_" not in table and before[table] != after[table]] == []
     assert server.key not in printed(house, capsys)
