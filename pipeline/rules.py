@@ -326,12 +326,26 @@ def aliases(text: str, column: Column, context: Context) -> Cell:
 
 Rule = Callable[[str, Column, Context], Cell]
 RULES: dict[str, Rule] = {
-    rule.__name__: rule
-    for rule in (
-        *(student_id, key, name, email, phone, date, timestamp, gender, city, state),
-        *(number, percent, boolean, code, text, aliases),
-        *(class_id, grade, attendance, points),
-    )
+    "student_id": student_id,
+    "key": key,
+    "name": name,
+    "email": email,
+    "phone": phone,
+    "date": date,
+    "timestamp": timestamp,
+    "gender": gender,
+    "city": city,
+    "state": state,
+    "number": number,
+    "percent": percent,
+    "boolean": boolean,
+    "code": code,
+    "text": text,
+    "aliases": aliases,
+    "class_id": class_id,
+    "grade": grade,
+    "attendance": attendance,
+    "points": points,
 }
 
 
@@ -359,7 +373,7 @@ def judge(raw: str | None, column: Column, context: Context) -> Cell:
     """A raw text through its rule: what a blank or a NULL word means comes first."""
     known = _known(raw, column.rule)
     if known is None:
-        return _blank(column)
+        return _blank(column, context)
     if len(known) > LONGEST.get(column.rule, len(known)):
         return _too_long(known, column)
     return RULES[column.rule](known, column, context)
@@ -381,13 +395,12 @@ def says_something(texts: pa.Array, rule: str) -> pa.Array:
     return pc.is_in(texts, pa.array(saying, pa.string()))
 
 
-def _blank(column: Column) -> Cell:
+def _blank(column: Column, context: Context) -> Cell:
     """The cell of a text that says nothing."""
     if _is_hard(column):
         return Cell(None, f"{column.flag_prefix}_missing")
     if column.rule == "number" and column.blank_value is not None:
-        value = _rounded(Decimal(column.blank_value), column.scale)
-        return Cell(value if column.scale else int(value), column.missing)
+        return Cell(RULES[column.rule](column.blank_value, column, context).value, column.missing)
     said = {"name": (None,) * 3, "aliases": "{}", "code": column.default, "gender": "Other"}
     return Cell(said.get(column.rule), column.missing)
 

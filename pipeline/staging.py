@@ -22,7 +22,7 @@ from sqlalchemy import Connection, text
 
 from pipeline import contracts, ingest
 from pipeline.checks import Check
-from pipeline.config import Settings
+from pipeline.config import PROJECT, Settings
 from pipeline.contracts import Dataset
 from pipeline.drops import Drop, shown
 from pipeline.guard import (
@@ -54,7 +54,7 @@ class Staged(Step):
     """The current rows of one dataset. In full: every accepted drop is cleaned again from raw; else only new drops."""
 
     dataset: ClassVar[Dataset]
-    recipe = ("pipeline/rules.py", "pipeline/staging.py")
+    recipe = ("pipeline/staging.py",)
     lands = True
 
     @property
@@ -63,7 +63,7 @@ class Staged(Step):
 
     def own_parts(self, state: State) -> Parts:
         references = {f"reference:{name}": _reference_digest(state, name) for name in self.dataset.reference}
-        return {**super().own_parts(state), **references}
+        return {**super().own_parts(state), **rule_parts(self.dataset), **references}
 
     def writes(self) -> tuple[str, ...]:
         return (self.target, *([f"staging.{self.dataset.versions}"] if self.dataset.versions else ()))
@@ -77,6 +77,23 @@ class Staged(Step):
         drops = accepted if build.full else [drop for drop in accepted if drop.status == "landed"]
         cleaning = Cleaning(db, self.dataset, drops, accepted, build.number)
         return cleaning.stage(build.state.settings, full=build.full, recorded=build.rows)
+
+
+RULES = PROJECT / "pipeline/rules.py"
+RULE_TABLES = ("RULES", "CANONICAL")  # an entry per rule
+
+
+def rule_parts(dataset: Dataset) -> Parts:
+    """The rules of its columns, each with the helpers it uses; what cleans a frame of any dataset; the city list's."""
+    defined, apart = digests.defined(RULES), {*RULE_TABLES, "Cities"}
+    parts = {}
+    for rule in dict.fromkeys(column.rule for column in dataset.columns):
+        entries = [name for table in RULE_TABLES if (name := f"{table}[{rule}]") in defined]
+        parts[f"rule:{rule}"] = digests.definitions_digest(RULES, entries, apart)
+    parts["rule:clean"] = digests.definitions_digest(RULES, ("clean", "says_something"), apart)
+    if dataset.reference:
+        parts["rule:Cities"] = digests.definitions_digest(RULES, ("Cities",))
+    return parts
 
 
 def _reference_digest(state: State, name: str) -> str:

@@ -1,7 +1,8 @@
 """What make must do, worked out apart from how `Step` does it: from what each target declares, and nothing else.
 
-A target declares recipe files, options, a dataset and what it requires. `Oracle.rebuilt` says which targets a change
-of any of these makes out of date: those that name it, and all that is made from them.
+A target declares recipe files, options, a dataset (whose columns name their rules) and what it requires.
+`Oracle.rebuilt` says which targets a change of any of these makes out of date: those that name it, and all that is
+made from them.
 """
 
 from __future__ import annotations
@@ -60,6 +61,8 @@ def names_of(step: Step) -> set[str]:
     names = {f"recipe:{path}" for path in step.recipes()} | {f"option:{key}" for key in step.options}
     if step.dataset is not None:
         names |= {f"contract:{step.dataset.name}"} | {f"reference:{name}" for name in step.dataset.reference}
+    if isinstance(step, Staged):
+        names |= {f"rule:{rule}" for rule in rules_of(step)}
     names |= {f"ddl:{name}" for name in ddl_of(step)}
     if isinstance(step, Enrichment):  # who answers: a language model, or the rules and why
         names.add(f"engine:{step.agent}")
@@ -68,6 +71,11 @@ def names_of(step: Step) -> set[str]:
     if step.target in SHOWS_REJECTS:
         names.add("decisions:rejected rows")
     return names
+
+
+def rules_of(step: Staged) -> set[str]:
+    """The rules of its columns, what cleans any frame, and the city list if its rows are looked up there."""
+    return {"clean", *(column.rule for column in step.dataset.columns), *(["Cities"] if step.dataset.reference else [])}
 
 
 FILES = {f"{path.parent.name}.{path.stem}": path.read_text() for path in (PROJECT / "init_db/schema").glob("*/*.sql")}

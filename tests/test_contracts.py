@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from pipeline import staging
 from pipeline.contracts import DATASETS, STAGED_TYPES, Column, Dataset
 from pipeline.drops import scan
 from pipeline.enrich import ENRICHMENT
@@ -15,6 +16,7 @@ from pipeline.marts import MARTS
 from pipeline.rules import CANONICAL, HARD_RULES, RULES, Context, judge
 from pipeline.staging import STAGED
 from pipeline.warehouse import WAREHOUSE
+from targets.parts import differences
 
 every_dataset = pytest.mark.parametrize("dataset", DATASETS.values(), ids=str)
 COLUMNS = [(dataset, column) for dataset in DATASETS.values() for column in dataset.columns]
@@ -279,3 +281,45 @@ def test_every_file_name_of_a_dataset_is_recognised(dataset: Dataset, tmp_path):
     found = scan(tmp_path, {})
     assert found.unmatched == ()
     assert {(file.path, file.dataset) for file in found.files} == {(file, dataset.name) for file in files}
+
+
+# --- which datasets a rule is a part of -----------------------------------------------------------------------------
+
+RULES_TEXT = staging.RULES.read_text()
+OF_STUDENTS = ("students_enrollment", "student_progress", "support_tickets", "attendance", "assessments")
+
+
+@pytest.mark.parametrize(
+    "old, new, expected",
+    [
+        ("_GRADE.fullmatch(_whole(text))", "_GRADE.match(_whole(text))", {"students": {"grade"}}),
+        (
+            *('_WHOLE = re.compile(r"([0-9]+)', '_WHOLE = re.compile(r"([0-9]{1,9})'),  # 7.0 -> 7
+            {"students": {"student_id", "class_id", "grade"}} | {name: {"student_id"} for name in OF_STUDENTS},
+        ),
+        ("FUZZY_ABOVE = 80", "FUZZY_ABOVE = 85", {"students_enrollment": {"Cities"}}),
+        (
+            *('lambda column, context: "CLASS-', 'lambda column, context: "GROUP-'),
+            {"students": {"class_id"}},
+        ),
+        (
+            "KEPT_ANSWERS, KEPT_LETTERS = 30_000",
+            "KEPT_ANSWERS, KEPT_LETTERS = 40_000",
+            {name: {"clean"} for name in DATASETS},
+        ),
+        ("10, 'Grade 10', grade-10, 10th", "10, 'Grade 10', 10th", {}),
+        ("def grade(", "# of grades\n\ndef grade(", {}),
+        ("def grade(", "GRADES = 12\n\n\ndef grade(", {}),
+    ],
+)
+def test_an_edited_rule_is_another_part_only_of_the_datasets_that_use_it(tmp_path, monkeypatch, old, new, expected):
+    assert RULES_TEXT.count(old) == 1
+    before = {name: staging.rule_parts(dataset) for name, dataset in DATASETS.items()}
+    copy = tmp_path / "rules.py"
+    copy.write_text(RULES_TEXT.replace(old, new))
+    monkeypatch.setattr(staging, "RULES", copy)
+    changed = {
+        name: {part.removeprefix("rule:") for part in differences(before[name], staging.rule_parts(dataset))}
+        for name, dataset in DATASETS.items()
+    }
+    assert {name: rules for name, rules in changed.items() if rules} == expected

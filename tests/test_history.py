@@ -118,7 +118,7 @@ def test_a_drop_that_is_cleaned_otherwise_now_leaves_no_span_behind(house):
     house.query("update raw.students_enrollment set student_id = '?' where student_id = 'STU006' and city = 'Pune'")
     house.query("""
         update etl.targets
-        set parts = jsonb_set(parts, '{recipe:pipeline/rules.py}', '"older"'), fingerprint = 'x'
+        set parts = jsonb_set(parts, '{rule:clean}', '"older"'), fingerprint = 'x'
         where target = 'staging.stg_enrollments'
     """)
     house.query("update etl.targets set fingerprint = 'x' where target like 'warehouse.%'")

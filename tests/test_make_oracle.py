@@ -171,7 +171,8 @@ def copied(make, tmp_path) -> Make:
     project = tmp_path / "project"
     for folder in ("pipeline", "targets", "init_db", "agents"):
         shutil.copytree(PROJECT / folder, project / folder)
-    shutil.copy(PROJECT / "luigi.cfg", project)
+    for file in ("luigi.cfg", "eduflow.py"):
+        shutil.copy(PROJECT / file, project)
     return replace(make, project=project)
 
 
@@ -323,11 +324,15 @@ def edit(make: Make, path: str, old: str, new: str) -> Callable[[], object]:
     return change
 
 
-EDITS = {".py": "EDITED = 1", ".sql": "-- edited", ".css": "/* edited */", ".md": "edited"}
+EDITS = {".py": "EDITED = 1", ".css": "/* edited */", ".md": "edited"}
 
 
 def touched(path: str) -> tuple[str, str, str]:
     """An edit that changes a recipe, and of a query no row."""
+    if path.endswith(".sql"):
+        first = re.search(r"^ *select\b(?! distinct)", (PROJECT / path).read_text(), re.MULTILINE)
+        assert first
+        return path, f"\n{first[0]}", f"\n{first[0]} all"
     return path, "", f"\n{EDITS[Path(path).suffix]}\n"
 
 
@@ -335,6 +340,23 @@ RECIPES = [name.removeprefix("recipe:") for name in ORACLE.changes("recipe")]
 FEW = ["pipeline/sql/dim_classes.sql", "pipeline/sql/check_warehouse_orphans.sql"]
 REST = [path for path in RECIPES if path not in FEW]
 BATCHES = [REST[start : start + 8] for start in range(0, len(REST), 8)]
+
+
+# What a person edits in the rules -> the rules that are others by it.
+RULE_EDITS = {
+    "grade": ("    found = _GRADE.fullmatch(_whole(text))\n", ["grade"]),
+    "a helper": ("    found = _WHOLE.fullmatch(text) if", ["student_id", "class_id", "grade"]),
+    "the city list": ("        key = _fold(text)\n", ["Cities"]),
+    "the frame": ("    repairs = _repair(", ["clean"]),
+}
+
+
+@pytest.mark.parametrize("name", some(list(RULE_EDITS), "grade"))
+def test_an_edited_rule_builds_what_is_cleaned_with_it(copied, name):
+    line, rules = RULE_EDITS[name]
+    indent = line[: len(line) - len(line.lstrip())]
+    change = edit(copied, "pipeline/rules.py", line, f"{indent}edited = 1\n{line}")
+    copied.rebuilds(change, copied.oracle.rebuilt(*(f"rule:{rule}" for rule in rules)), compare=False)
 
 
 @pytest.mark.parametrize("paths", [FEW, *(pytest.param(batch, marks=faults) for batch in BATCHES)], ids=len)
@@ -349,9 +371,21 @@ def test_comments_layout_and_code_that_no_target_names_build_nothing(copied):
             "# a comment\n" + path.read_text().replace("\n\n\n", "\n\n\n\n# another one\n") + "\n# the last"
         )
 
+    def comment_query(path: Path) -> None:
+        path.write_text(re.sub(r"\n(?=[a-z(])", "\n\n  -- a comment\n", path.read_text()) + "-- the last\n")
+
     recipes = [copied.project / path for path in RECIPES if path.endswith(".py")]
-    assert len(recipes) > 2
-    copied.rebuilds(lambda: [comment(path) for path in (*recipes, contracts_of(copied))], set(), compare=False)
+    queries = [copied.project / path for path in RECIPES if path.endswith(".sql")]
+    assert len(recipes) > 2 and len(queries) > 20
+    modules = (*recipes, copied.project / "pipeline/rules.py", contracts_of(copied))
+
+    def comment_all() -> None:
+        for path in modules:
+            comment(path)
+        for path in queries:
+            comment_query(path)
+
+    copied.rebuilds(comment_all, set(), compare=False)
     unnamed = [f"pipeline/{name}.py" for name in ("__main__", "audit", "analytics", "drops", "step", "contracts")]
     copied.rebuilds(lambda: [edit(copied, *touched(path))() for path in unnamed], set(), compare=False)
 
@@ -394,7 +428,7 @@ def test_other_ddl_makes_its_relation_anew_and_what_is_made_from_it(copied, rela
 
 # (change, file, old, new): other rows come out.
 MEANT = {
-    "rule": ("recipe:pipeline/rules.py", "pipeline/rules.py", '_capped")', '_limited")'),
+    "rule": ("rule:percent", "pipeline/rules.py", '_capped")', '_limited")'),
     "contract": (
         *("contract:student_progress", "pipeline/contracts.py"),
         *('Column("module_id", "code", case="upper")', 'Column("module_id", "code", case="lower")'),

@@ -269,7 +269,7 @@ def test_a_file_that_goes_back_to_its_first_content_wins_again(house):
 
 AGE_A_RECIPE = """
     update etl.targets
-    set parts = jsonb_set(parts, '{recipe:pipeline/rules.py}', '"older"'), fingerprint = 'x' where target = %s
+    set parts = jsonb_set(parts, '{rule:clean}', '"older"'), fingerprint = 'x' where target = %s
 """
 
 
@@ -283,7 +283,7 @@ def test_cleaning_again_from_raw_gives_the_same_tables_and_the_same_account(hous
     assert everything(house) == before
     assert house.query(content) == stamps, "no row changed, so none has a new build"
     assert house.rebuilt_since(builds) == {"staging.stg_progress"}
-    assert house.one("select why from etl.targets where target = 'staging.stg_progress'") == "recipe pipeline/rules.py"
+    assert house.one("select why from etl.targets where target = 'staging.stg_progress'") == "rule clean"
     assert house.do("verify") == 0
 
 

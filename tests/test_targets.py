@@ -96,8 +96,113 @@ def test_code_of_a_python_recipe_counts(tmp_path, given, instead):
     assert recipe_digest(tmp_path, SOURCE.replace(given, instead)) != recipe_digest(tmp_path, SOURCE)
 
 
+QUERY = "-- one row. key: a\nselect\n    a, -- why\n    '-- said' as b\nfrom t\n"
+
+
+@pytest.mark.parametrize(
+    "given, instead",
+    [(" -- why", ""), ("one row", "a row"), ("select\n    a", "select a"), ("\nfrom t", "\n/* of all */\nfrom  t")],
+)
+def test_comments_and_layout_of_a_query_rebuild_nothing(tmp_path, given, instead):
+    assert given in QUERY
+    assert recipe_digest(tmp_path, QUERY.replace(given, instead), "a.sql") == recipe_digest(tmp_path, QUERY, "a.sql")
+
+
+@pytest.mark.parametrize(("given", "instead"), [("-- said", "--said"), ("from t", "from u"), ("    a,", "    a + 1,")])
+def test_code_and_texts_of_a_query_count(tmp_path, given, instead):
+    assert given in QUERY
+    assert recipe_digest(tmp_path, QUERY.replace(given, instead), "a.sql") != recipe_digest(tmp_path, QUERY, "a.sql")
+
+
+def test_what_a_check_says_on_top_counts(tmp_path):
+    digests = {
+        recipe_digest(tmp_path, f"-- {header}\nselect 1 {comment}\n", "a.sql")
+        for header in ("error: all is well", "warning: all is well", "error: it is well")
+        for comment in ("", "-- why")
+    }
+    assert len(digests) == 3
+
+
 def test_of_any_other_recipe_every_byte_counts(tmp_path):
-    assert recipe_digest(tmp_path, "select 1 -- a", "a.sql") != recipe_digest(tmp_path, "select 1 -- b", "a.sql")
+    assert recipe_digest(tmp_path, "Say a.", "a.md") != recipe_digest(tmp_path, "Say  a.", "a.md")
+
+
+MODULE = '''
+"""Rules."""
+import re
+from decimal import ROUND_UP, Decimal
+
+DIGITS, SIGN = "[0-9]+", "-"
+GRADE = re.compile(DIGITS)
+MONTHS = {"may": 5}
+MONTHS |= {"june": 6}
+
+
+def trim(text):
+    """' 7 ' -> 7"""
+    return text.strip()
+
+
+def grade(text):
+    return GRADE.fullmatch(trim(text))
+
+
+@staticmethod
+def month(trim, grade="x"):
+    return MONTHS.get(trim)
+
+
+def fee(text, scale=SIGN):
+    def half(digits):
+        return Decimal(trim(digits))
+
+    return half(text)
+
+
+RULES = {"grade": grade, "month": month, "fee": lambda text: fee(text)}
+
+
+def clean(rule, text):
+    return RULES[rule](text)
+'''
+
+
+@pytest.mark.parametrize(
+    "given, instead, changed",
+    [
+        ("' 7 ' -> 7", "' 8 ' -> 8", ""),
+        ("\n\n\ndef grade", "\n# grades\ndef grade", ""),
+        ("GRADE.fullmatch(trim(text))", "(\n        GRADE.fullmatch(trim(text))\n    )", ""),
+        ("\n\ndef trim", "\nUNUSED = 1\n\ndef trim", ""),
+        ("import ROUND_UP, Decimal", "import Decimal", ""),
+        ("GRADE.fullmatch", "GRADE.match", "grade"),
+        ("text.strip()", "text.strip('-')", "grade fee"),  # month only has a parameter of that name
+        ("[0-9]+", r"\\d+", "grade fee"),  # through a pattern; fee, as one statement makes both texts
+        ("import re\n", "import regex as re\n", "grade"),
+        ("from decimal import", "from numbers import", "fee"),
+        ("@staticmethod", "@classmethod", "month"),
+        ('{"june": 6}', '{"june": 7}', "month"),
+        ('"month": month', '"month": grade', "month"),
+        ("lambda text: fee(text)", "fee", "fee"),
+        ("RULES[rule](text)", "RULES[rule](text + '')", "clean"),
+        ("\n\nRULES = ", "\n\nprint()\nRULES = ", "grade month fee clean"),  # what defines nothing is used by all
+    ],
+)
+def test_a_definition_counts_where_it_is_used_directly_or_not(tmp_path, given, instead, changed):
+    def digests(source: str) -> dict[str, str]:
+        recipe_digest(tmp_path, source)
+        of = {rule: (f"RULES[{rule}]",) for rule in ("grade", "month", "fee")} | {"clean": ("clean",)}
+        return {name: parts.definitions_digest(tmp_path / "rules.py", names, {"RULES"}) for name, names in of.items()}
+
+    assert MODULE.count(given) == 1
+    before, after = digests(MODULE), digests(MODULE.replace(given, instead))
+    assert {name for name in before if before[name] != after[name]} == set(changed.split())
+
+
+def test_a_name_that_a_module_does_not_define_is_no_part_of_it(tmp_path):
+    (tmp_path / "rules.py").write_text(MODULE)
+    with pytest.raises(KeyError, match="marks"):
+        parts.definitions_digest(tmp_path / "rules.py", ["marks"])
 
 
 def test_equal_values_have_equal_digests_whatever_their_order():

@@ -22,6 +22,7 @@ from pipeline.contracts import DATASETS, Column, Dataset
 from pipeline.dictionary import lineage
 from pipeline.dictionary.catalogue import A_ROW, SHARED, Catalogue, Relation
 from pipeline.rules import HARD_RULES, RULES, Cities, Context, judge
+from pipeline.staging import Staged
 
 PAGE, PICTURE = "data-dictionary.md", "lineage.svg"
 LAYERS = {
@@ -214,7 +215,8 @@ def _tables(all_of: Catalogue, layer: str) -> Iterator[str]:
 def _facts(all_of: Catalogue, relation: Relation) -> Iterator[str]:
     """Grain, key, by what and from what it is made, what reads it."""
     makers = all_of.makers(relation.name)
-    recipes = list(dict.fromkeys(recipe for step in makers for recipe in step.recipes()))
+    rules = ["pipeline/rules.py"] if any(isinstance(step, Staged) for step in makers) else []
+    recipes = list(dict.fromkeys([*rules, *(recipe for step in makers for recipe in step.recipes())]))
     grain = [
         lineage.grain((PROJECT / recipe).read_text(encoding="utf-8")) for recipe in recipes if recipe.endswith(".sql")
     ]
