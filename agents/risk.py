@@ -1,17 +1,15 @@
 """How likely a student is to drop out, and why.
 
-The number is always this rule (points add up, at most 85 of 100):
+The number is always this rule (its points add up; `RiskRule` has its thresholds):
 
-    inactive          20   no activity in the last 7 days, or ever
-    low_completion    25   mean completion over the student's courses under 30 %
-    payment_open      15   enrolled, and the payment is not COMPLETED
-    negative_ticket   15   a ticket of negative sentiment in the last 30 days
-    low_scores        10   two or more assessments or scored events under 40 % in the last 90 days
+    inactive          no activity lately, or ever
+    low_completion    a low mean completion over the student's courses
+    payment_open      enrolled, and the payment is not COMPLETED
+    negative_ticket   tickets of negative sentiment lately
+    low_scores        several low assessments or scored events lately
 
-    Low < 25 <= Medium < 50 <= High < 75 <= Critical
-
-The 7 days end with the day the facts refer to: who was last active 6 days before it was active in them, who was last
-active 7 days before it was not. What is unknown (no course, no enrolment) gives no points. A model may word the
+Days end with the day the facts refer to: of 7 days, who was last active 6 days before it was active in them, who was
+last active 7 days before it was not. What is unknown (no course, no enrolment) gives no points. A model may word the
 explanation; score, category, factors and interventions stay those of the rule.
 """
 
@@ -23,20 +21,53 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import combinations
 from math import isfinite
+from string import Template
 from typing import Any, NamedTuple
 
 from agents.protocol import Masker, Prompt, Unusable, read_prompt
 from agents.wording import checked
 
-INACTIVE_DAYS = 7
-LEAST_COMPLETION = 30  # percent
 PAID = "COMPLETED"
-NEGATIVE_TICKETS = 1  # in 30 days
-LOW_SCORES = 2  # in 90 days
-POINTS = {"inactive": 20, "low_completion": 25, "payment_open": 15, "negative_ticket": 15, "low_scores": 10}
-CATEGORIES = ((75, "Critical"), (50, "High"), (25, "Medium"), (0, "Low"))  # from so many points on
 LONGEST_EXPLANATION = 600  # characters
 Value = int | float | Decimal | str | None
+
+
+@dataclass(frozen=True)
+class RiskRule:
+    """The numbers of the rule.
+
+    inactive, low_completion, payment_open, negative_ticket, low_scores   points of each factor; at most 100 together
+    inactive_days      from so many days without activity on
+    least_completion   percent; under it
+    negative_tickets   from so many tickets on, in `ticket_days` days
+    many_low_scores    from so many results on, each under `low_score` percent, in `score_days` days
+    medium, high, critical   the categories above Low, each from so many points on
+    """
+
+    inactive: int
+    low_completion: int
+    payment_open: int
+    negative_ticket: int
+    low_scores: int
+    inactive_days: int
+    least_completion: int
+    negative_tickets: int
+    ticket_days: int
+    many_low_scores: int
+    low_score: int
+    score_days: int
+    medium: int
+    high: int
+    critical: int
+
+    def points(self, code: str) -> int:
+        """Points of a factor, by its code."""
+        return int(getattr(self, code))
+
+    @property
+    def categories(self) -> tuple[tuple[int, str], ...]:
+        """The highest first, each with the points from which on it is."""
+        return ((self.critical, "Critical"), (self.high, "High"), (self.medium, "Medium"), (0, "Low"))
 
 
 @dataclass(frozen=True)
@@ -46,8 +77,8 @@ class StudentFacts:
     days_since_activity   None: never active
     mean_completion       percent, mean over the student's courses; None: no course
     payment_status        None: no enrolment
-    negative_tickets      tickets of sentiment Negative or Very Negative in the last 30 days
-    low_scores            assessments and scored events under 40 % in the last 90 days
+    negative_tickets      tickets of sentiment Negative or Very Negative in the last `ticket_days` days
+    low_scores            assessments and scored events under `low_score` percent in the last `score_days` days
 
     Raises ValueError for what can't be; the message names the field, never the student or the value.
     """
@@ -122,7 +153,10 @@ IF_CRITICAL = "Invite the student, and a parent where that fits, to a talk with 
 
 
 class RiskAgent:
-    """Judges students."""
+    """Judges students by a rule."""
+
+    def __init__(self, rule: RiskRule) -> None:
+        self.rule = rule
 
     name = "student_risk"
     accepts = StudentFacts
@@ -135,14 +169,16 @@ class RiskAgent:
 
     @property
     def prompt(self) -> Prompt:
-        return read_prompt(self.name)
+        prompt = read_prompt(self.name)
+        return replace(prompt, text=Template(prompt.text).substitute(vars(self.rule)))
 
     def opine(self, record: StudentFacts) -> RiskOpinion:
-        factors = factors_of(record)
+        factors = factors_of(record, self.rule)
         score = sum(factor.points for factor in factors)
-        category = category_of(score)
+        category = category_of(score, self.rule)
         met = tuple(factor.code for factor in factors if factor.points)
-        return RiskOpinion(score, category, factors, interventions_for(met, category), _explain(record, factors, score))
+        explanation = _explain(record, self.rule, factors, score)
+        return RiskOpinion(score, category, factors, interventions_for(met, category), explanation)
 
     def outgoing(self, record: StudentFacts, mask: Masker) -> dict[str, Any] | None:
         """Codes, values, points and category, no id; None when no factor is met: there is nothing to explain."""
@@ -159,7 +195,9 @@ class RiskAgent:
         if set(answer) != {"explanation"}:
             raise Unusable("wrong_fields")
         opinion = self.opine(record)
-        numbers: list[int | float | Decimal] = [opinion.score, 100, 30, 40, 90]
+        numbers: list[int | float | Decimal] = [
+            *(opinion.score, 100, self.rule.ticket_days, self.rule.low_score, self.rule.score_days)
+        ]
         for factor in opinion.factors:
             said = (factor.value, factor.threshold, factor.points)
             numbers += [value for value in said if isinstance(value, int | float | Decimal)]
@@ -175,40 +213,44 @@ class RiskAgent:
 
 
 @functools.cache
-def category_of(score: int) -> str:
-    """24 -> Low, 25 -> Medium, 50 -> High, 75 -> Critical."""
-    return next(name for least, name in CATEGORIES if score >= least)
+def category_of(score: int, rule: RiskRule) -> str:
+    """From 25 points on Medium, say, 24 are Low."""
+    return next(name for least, name in rule.categories if score >= least)
 
 
-def factors_of(facts: StudentFacts) -> tuple[Factor, ...]:
+def factors_of(facts: StudentFacts, rule: RiskRule) -> tuple[Factor, ...]:
     """All five, each with its points."""
     days, completion, payment = facts.days_since_activity, facts.mean_completion, facts.payment_status
     tickets, scores = facts.negative_tickets, facts.low_scores
     return (
-        _factor("inactive", days, INACTIVE_DAYS, days is None or days >= INACTIVE_DAYS, _activity(days)),
         _factor(
-            *("low_completion", completion, LEAST_COMPLETION),
-            completion is not None and completion < LEAST_COMPLETION,
+            *(rule, "inactive", days, rule.inactive_days),
+            days is None or days >= rule.inactive_days,
+            _activity(days),
+        ),
+        _factor(
+            *(rule, "low_completion", completion, rule.least_completion),
+            completion is not None and completion < rule.least_completion,
             "no course yet" if completion is None else f"mean completion is {_percent(completion)} %",
         ),
         _factor(
-            *("payment_open", payment, PAID),
+            *(rule, "payment_open", payment, PAID),
             payment is not None and payment != PAID,
             "not enrolled" if payment is None else f"the payment is {payment}",
         ),
         _factor(
-            *("negative_ticket", tickets, NEGATIVE_TICKETS, tickets >= NEGATIVE_TICKETS),
-            f"{_counted(tickets, 'unhappy support ticket')} in the last 30 days",
+            *(rule, "negative_ticket", tickets, rule.negative_tickets, tickets >= rule.negative_tickets),
+            f"{_counted(tickets, 'unhappy support ticket')} in the last {rule.ticket_days} days",
         ),
         _factor(
-            *("low_scores", scores, LOW_SCORES, scores >= LOW_SCORES),
-            f"{_counted(scores, 'result')} under 40 % in the last 90 days",
+            *(rule, "low_scores", scores, rule.many_low_scores, scores >= rule.many_low_scores),
+            f"{_counted(scores, 'result')} under {rule.low_score} % in the last {rule.score_days} days",
         ),
     )
 
 
-def _factor(code: str, value: Value, threshold: int | str, met: bool, wording: str) -> Factor:
-    return Factor(code, value, threshold, POINTS[code] if met else 0, wording)
+def _factor(rule: RiskRule, code: str, value: Value, threshold: int | str, met: bool, wording: str) -> Factor:
+    return Factor(code, value, threshold, rule.points(code) if met else 0, wording)
 
 
 @functools.cache
@@ -217,50 +259,53 @@ def interventions_for(met: tuple[str, ...], category: str) -> tuple[str, ...]:
     return ((IF_CRITICAL,) if category == "Critical" else ()) + tuple(INTERVENTIONS[code] for code in met)
 
 
-def smallest_change(facts: StudentFacts) -> tuple[Change, ...] | None:
+def smallest_change(facts: StudentFacts, rule: RiskRule) -> tuple[Change, ...] | None:
     """The fewest factors, and of as few those with the fewest points, without which the category is a lower one.
     None when it is Low already; equally small ones: the first in the order of the rule."""
-    return _changes(factors_of(facts), facts)
+    return _changes(factors_of(facts, rule), facts, rule)
 
 
-def _changes(factors: tuple[Factor, ...], facts: StudentFacts) -> tuple[Change, ...] | None:
-    codes = _smallest(tuple(factor.code for factor in factors if factor.points))
-    return None if codes is None else tuple(Change(code, POINTS[code], _change(code, facts)) for code in codes)
+def _changes(factors: tuple[Factor, ...], facts: StudentFacts, rule: RiskRule) -> tuple[Change, ...] | None:
+    codes = _smallest(tuple(factor.code for factor in factors if factor.points), rule)
+    return (
+        None if codes is None else tuple(Change(code, rule.points(code), _change(code, facts, rule)) for code in codes)
+    )
 
 
 @functools.cache
-def _smallest(met: tuple[str, ...]) -> tuple[str, ...] | None:
-    score = sum(map(POINTS.__getitem__, met))
-    floor = next(least for least, _ in CATEGORIES if score >= least)
+def _smallest(met: tuple[str, ...], rule: RiskRule) -> tuple[str, ...] | None:
+    score = sum(map(rule.points, met))
+    floor = next(least for least, _ in rule.categories if score >= least)
     for count in range(1, len(met) + 1):
-        fits = [codes for codes in combinations(met, count) if score - sum(map(POINTS.__getitem__, codes)) < floor]
+        fits = [codes for codes in combinations(met, count) if score - sum(map(rule.points, codes)) < floor]
         if fits:
-            return min(fits, key=lambda codes: sum(map(POINTS.__getitem__, codes)))
+            return min(fits, key=lambda codes: sum(map(rule.points, codes)))
     return None
 
 
 # --- words ----------------------------------------------------------------------------------------------------------
 
 
-def _change(code: str, facts: StudentFacts) -> str:
+def _change(code: str, facts: StudentFacts, rule: RiskRule) -> str:
     match code:
         case "inactive":
             return "get the student to take part in something within the next days"
         case "low_completion":
-            return f"raise mean completion from {_percent(facts.mean_completion)} % to {LEAST_COMPLETION} %"
+            return f"raise mean completion from {_percent(facts.mean_completion)} % to {rule.least_completion} %"
         case "payment_open":
             return f"settle the payment, which is {facts.payment_status}"
         case "negative_ticket":
             tickets = _counted(facts.negative_tickets, "unhappy support ticket")
-            return f"solve {tickets} and let 30 days pass without another"
-    return f"bring the results under 40 % down from {facts.low_scores} to {LOW_SCORES - 1} in 90 days"
+            return f"solve {tickets} and let {rule.ticket_days} days pass without another"
+    few = rule.many_low_scores - 1
+    return f"bring the results under {rule.low_score} % down from {facts.low_scores} to {few} in {rule.score_days} days"
 
 
-def _explain(facts: StudentFacts, factors: tuple[Factor, ...], score: int) -> str:
+def _explain(facts: StudentFacts, rule: RiskRule, factors: tuple[Factor, ...], score: int) -> str:
     """High risk, 60 of 100 points: last active 12 days ago (20); ... To lower it: ..."""
     met = "; ".join(f"{factor.wording} ({factor.points})" for factor in factors if factor.points)
-    start = f"{category_of(score)} risk, {score} of 100 points"
-    changes = _changes(factors, facts)
+    start = f"{category_of(score, rule)} risk, {score} of 100 points"
+    changes = _changes(factors, facts, rule)
     to_lower = f" To lower it: {' and '.join(change.wording for change in changes)}." if changes else ""
     return f"{start}: {met}.{to_lower}" if met else f"{start}: nothing to worry about at the moment."
 

@@ -18,6 +18,7 @@ import pyarrow as pa
 from luigi.util import requires
 from sqlalchemy import Connection, text
 
+from pipeline import definitions
 from pipeline.config import PROJECT
 from pipeline.engine import engine_for, no_model, refusals
 from pipeline.staging import (
@@ -81,6 +82,10 @@ class Enrichment(SqlStep):
         engine = f"rules ({reason})" if reason else f"llm {state.settings.llm_model} {refusals()}"
         return {**super().own_parts(state), f"engine:{self.agent}": engine}
 
+    def analyst(self) -> Any:
+        """The agent itself; imported late, as most runs ask none."""
+        raise NotImplementedError  # each has its own
+
     def record(self, row: Values) -> Any:
         """What the agent is given."""
         raise NotImplementedError  # each has its own
@@ -140,10 +145,8 @@ class Enrichment(SqlStep):
         return progress.rows
 
     def _opinions(self, engine: Engine, rows: Sequence[Values]) -> pa.Table:
-        from agents.router import agent_for
-
         records = [self.record(row) for row in rows]
-        verdicts = engine.analyse(agent_for(records[0]), records)
+        verdicts = engine.analyse(self.analyst(), records)
         opinions = [
             {**self.opinion(row, verdict), **provenance(verdict), "_input": row["_input"]}
             for row, verdict in zip(rows, verdicts, strict=True)
@@ -205,6 +208,11 @@ class TicketAnalysis(Enrichment):
     target, key, agent = "warehouse.ai_ticket_analysis", ("ticket_id",), "ticket_analysis"
     rules = ("tickets/*.py",)
 
+    def analyst(self) -> Any:
+        from agents.tickets import TicketAgent
+
+        return TicketAgent()
+
     def record(self, row: Values) -> Any:
         from agents.tickets import Ticket
 
@@ -247,7 +255,17 @@ class StudentRisk(Enrichment):
     """How likely each student is to drop out, and why."""
 
     target, key, agent = "warehouse.ai_student_risk", ("student_key",), "student_risk"
-    rules = ("risk.py", "wording.py")
+    rules, definitions = ("risk.py", "wording.py"), ("RISK",)
+
+    def parameters(self, build: Build) -> dict[str, Any]:
+        rule = definitions.RISK
+        windows = {"ticket_days": rule.ticket_days, "score_days": rule.score_days, "low_score": rule.low_score}
+        return {**super().parameters(build), **windows}
+
+    def analyst(self) -> Any:
+        from agents.risk import RiskAgent
+
+        return RiskAgent(definitions.RISK)
 
     def record(self, row: Values) -> Any:
         from agents.risk import StudentFacts
@@ -289,6 +307,11 @@ class QualityAnalysis(Enrichment):
     target, key, agent = "analytics.ai_quality", ("dataset",), "quality_analysis"
     rules = ("quality.py", "causes.py", "wording.py")
 
+    def analyst(self) -> Any:
+        from agents.quality import QualityAgent
+
+        return QualityAgent()
+
     def record(self, row: Values) -> Any:
         from agents.quality import DatasetQuality, ReasonCount, RuleCount
 
@@ -318,15 +341,18 @@ class Summary(Enrichment):
     target, key, agent = "analytics.ai_insights", ("kind", "place"), "insights"
     rules = ("insights.py", "metrics.py", "wording.py")
 
-    def build(self, build: Build) -> Built:
-        from agents.router import agent_for
+    def analyst(self) -> Any:
+        from agents.insights import InsightsAgent
 
+        return InsightsAgent()
+
+    def build(self, build: Build) -> Built:
         db = build.db
         select, values, _ = self.query(build)
         rows = db.execute(text(f"{select} order by place"), values).mappings().all()
         record = _insight_facts(rows)
         with engine_for(db, build.state.settings) as engine:
-            (verdict,) = engine.analyse(agent_for(record), [record])
+            (verdict,) = engine.analyse(self.analyst(), [record])
         lines = [{**dict.fromkeys(LINE), **line, **provenance(verdict)} for line in _lines(rows, verdict.opinion)]
         db.exec_driver_sql(f"create temp table made on commit drop as table {self.target} with no data")
         copy_in(db, "made", [as_table(lines)])
@@ -416,4 +442,5 @@ def explain(db: Connection, student_id: str) -> dict[str, Any] | None:
     if row is None:
         return None
     facts = StudentFacts(student_id, *(row[name] for name in RISK_FACTS))
-    return {**row, "factors": factors_of(facts), "change": smallest_change(facts)}
+    rule = definitions.RISK
+    return {**row, "factors": factors_of(facts, rule), "change": smallest_change(facts, rule)}

@@ -171,6 +171,7 @@ class ReportPage(Artifact):
         *("pipeline/reports.py", "pipeline/held.py"),
         *(f"pipeline/page/{name}" for name in PAGE),
     )
+    definitions = ("RISK",)
 
     def requires(self) -> list[luigi.Task]:
         return [Clean(), DimStudents(), Opinions(), Marts()]

@@ -33,6 +33,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 import init_db
+from pipeline import definitions
 from pipeline import drops as arrivals_of
 from pipeline import home as homes
 from pipeline.config import PROJECT, ConfigError, Settings, settings
@@ -411,12 +412,14 @@ class Step(luigi.Task):
     target   `schema.table`, `output/...` or `checks/...`
     recipe   the files (relative to the project) that decide its content
     options  the keys of `[eduflow]` that do
+    definitions  the names in definitions.py that do
     dataset  its contract, if it has one
     """
 
     target: ClassVar[str]
     recipe: ClassVar[tuple[str, ...]] = ()
     options: ClassVar[tuple[str, ...]] = ()
+    definitions: ClassVar[tuple[str, ...]] = ()
     dataset: ClassVar[Dataset | None] = None
     lands: ClassVar[bool] = False  # whether it changes the ledger's drops
     gates: ClassVar[bool] = False  # whether others only wait for it: their targets are not made from it
@@ -458,6 +461,7 @@ class Step(luigi.Task):
         if self.dataset:
             parts[f"contract:{self.dataset.name}"] = digests.digest(self.dataset)
         parts |= {f"ddl:{name}": init_db.relations()[name].digest for name in self.relations()}
+        parts |= {f"definition:{name}": digests.digest(getattr(definitions, name)) for name in self.definitions}
         for key in self.options:
             value = getattr(state.settings, key)
             parts[f"option:{key}"] = " ".join(sorted(value)) if isinstance(value, frozenset) else str(value)

@@ -1,6 +1,6 @@
 """What make must do, worked out apart from how `Step` does it: from what each target declares, and nothing else.
 
-A target declares recipe files, options, a dataset (whose columns name their rules) and what it requires.
+A target declares recipe files, options, definitions, a dataset (whose columns name their rules) and what it requires.
 `Oracle.rebuilt` says which targets a change of any of these makes out of date: those that name it, and all that is
 made from them.
 """
@@ -59,6 +59,7 @@ def names_of(step: Step) -> set[str]:
     if isinstance(step, Raw):  # a drop is landed once, whatever the code becomes
         return {f"drops:{step.dataset.name}"}
     names = {f"recipe:{path}" for path in step.recipes()} | {f"option:{key}" for key in step.options}
+    names |= {f"definition:{name}" for name in step.definitions}
     if step.dataset is not None:
         names |= {f"contract:{step.dataset.name}"} | {f"reference:{name}" for name in step.dataset.reference}
     if isinstance(step, Staged):

@@ -429,6 +429,7 @@ def test_other_ddl_makes_its_relation_anew_and_what_is_made_from_it(copied, rela
 # (change, file, old, new): other rows come out.
 MEANT = {
     "rule": ("rule:percent", "pipeline/rules.py", '_capped")', '_limited")'),
+    "definition": ("definition:RISK", "pipeline/definitions.py", "inactive=20,", "inactive=40,"),
     "contract": (
         *("contract:student_progress", "pipeline/contracts.py"),
         *('Column("module_id", "code", case="upper")', 'Column("module_id", "code", case="lower")'),

@@ -13,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.protocol import Unusable
-from agents.risk import INTERVENTIONS, POINTS, RiskAgent, StudentFacts, category_of, factors_of, smallest_change
+from agents.risk import INTERVENTIONS, RiskAgent, StudentFacts, category_of, factors_of, smallest_change
+from pipeline.definitions import RISK
 
-AGENT = RiskAgent()
+AGENT = RiskAgent(RISK)
 WELL = StudentFacts("STU001", 0, Decimal("80"), "COMPLETED", 0, 0)
 BADLY = StudentFacts("STU001", 12, Decimal("12"), "PENDING", 1, 3)
 
@@ -73,12 +74,12 @@ def test_each_factor_gives_its_points_from_its_threshold_on(change, points):
     [(0, "Low"), (24, "Low"), (25, "Medium"), (49, "Medium"), (50, "High"), (74, "High"), (75, "Critical")],
 )
 def test_categories_begin_at_25_50_and_75(score, category):
-    assert category_of(score) == category
+    assert category_of(score, RISK) == category
 
 
 def test_all_five_factors_are_listed_met_or_not():
     factors = {factor.code: factor for factor in AGENT.opine(replace(WELL, mean_completion=Decimal("12"))).factors}
-    assert list(factors) == list(POINTS)
+    assert list(factors) == list(INTERVENTIONS)
     assert factors["low_completion"][1:] == (Decimal("12"), 30, 25, "mean completion is 12.00 %")
     assert factors["inactive"][1:] == (0, 7, 0, "active on the last day")
 
@@ -116,7 +117,7 @@ def test_a_student_without_course_and_enrolment_is_judged_by_the_rest():
     ],
 )
 def test_the_smallest_change_is_one_that_people_can_make(facts, expected):
-    changes = smallest_change(facts)
+    changes = smallest_change(facts, RISK)
     assert (changes and [change.wording for change in changes]) == expected
 
 
@@ -124,14 +125,14 @@ def test_the_smallest_change_is_one_that_people_can_make(facts, expected):
 def test_scores_are_the_sum_of_the_factors_and_never_leave_0_to_100(facts):
     opinion = AGENT.opine(facts)
     assert opinion.score == sum(factor.points for factor in opinion.factors)
-    assert 0 <= opinion.score <= 100 and opinion.category == category_of(opinion.score)
+    assert 0 <= opinion.score <= 100 and opinion.category == category_of(opinion.score, RISK)
     assert AGENT.opine(facts) == opinion
 
 
 @given(some_facts)
 def test_the_smallest_change_lowers_the_category_and_nothing_smaller_does(facts):
-    category, changes = AGENT.opine(facts).category, smallest_change(facts)
-    met = [factor.code for factor in factors_of(facts) if factor.points]
+    category, changes = AGENT.opine(facts).category, smallest_change(facts, RISK)
+    met = [factor.code for factor in factors_of(facts, RISK) if factor.points]
 
     def after(codes) -> str:
         better = facts
@@ -146,7 +147,7 @@ def test_the_smallest_change_lowers_the_category_and_nothing_smaller_does(facts)
     assert after(change.code for change in changes) != category
     for count in range(1, size + 1):
         for codes in combinations(met, count):
-            smaller = count < size or sum(map(POINTS.__getitem__, codes)) < points
+            smaller = count < size or sum(map(RISK.points, codes)) < points
             assert not smaller or after(codes) == category
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pipeline import definitions
 from pipeline.page.charts import day
 from pipeline.page.markup import Html, bar, count, el, join, more, number, percent, person, several, table, words
 
@@ -41,18 +42,26 @@ def at_risk(found: Opinions) -> list[Html | None]:
     said = ", ".join(f"{category.lower()} {number(counts.get(category, 0))}" for category in CATEGORIES)
     high = counts.get("Critical", 0) + counts.get("High", 0)
     rows = [(person(row), _score(row), row["explanation"]) for row in found.risk]
-    points = (
-        " Points add up for no activity in 7 days (20), mean completion under 30\u00a0% (25), an open payment (15),"
-        " an unhappy ticket in 30 days (15) and two results under 40\u00a0% in 90 days (10)."
-    )
     return [
-        el("p", f"Active students by risk of dropping out: {said}.", points),
+        el("p", f"Active students by risk of dropping out: {said}. {_risk_points()}"),
         table("Students at risk", ["*Student", "#Risk", "Why, and what would lower it"], rows)
         if rows
         else el("p", "None is at high or critical risk."),
         more(len(rows), high, "output/marts/student_360.csv"),
         el("p", "One student in full: ", el("code", "eduflow explain STU007"), "."),
     ]
+
+
+def _risk_points() -> str:
+    rule = definitions.RISK
+    tickets = "an unhappy ticket" if rule.negative_tickets == 1 else f"{rule.negative_tickets} unhappy tickets"
+    scores = "two results" if rule.many_low_scores == 2 else f"{rule.many_low_scores} results"
+    return (
+        f"Points add up for no activity in {rule.inactive_days} days ({rule.inactive}), mean completion under"
+        f" {rule.least_completion}\u00a0% ({rule.low_completion}), an open payment ({rule.payment_open}),"
+        f" {tickets} in {rule.ticket_days} days ({rule.negative_ticket}) and {scores} under"
+        f" {rule.low_score}\u00a0% in {rule.score_days} days ({rule.low_scores})."
+    )
 
 
 def _score(row: Row) -> Html:

@@ -1,18 +1,21 @@
-"""Which agent a record is for, and what all agents have in common."""
+"""What all agents have in common."""
 
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
-from agents.insights import InsightFacts
+from agents.insights import InsightFacts, InsightsAgent
 from agents.metrics import Metric
-from agents.protocol import PROMPTS, Rules
-from agents.quality import DatasetQuality, ReasonCount
-from agents.risk import StudentFacts
-from agents.router import AGENTS, agent_for
-from agents.tickets import Ticket
+from agents.protocol import PROMPTS, Agent, Rules
+from agents.quality import DatasetQuality, QualityAgent, ReasonCount
+from agents.risk import RiskAgent, StudentFacts
+from agents.tickets import Ticket, TicketAgent
+from pipeline.definitions import RISK
+from pipeline.enrich import ENRICHMENT
+from pipeline.marts import Insights
 
 RECORDS = {
     "student_risk": StudentFacts("STU001", None, 10, "PENDING", 1, 2),
@@ -20,18 +23,13 @@ RECORDS = {
     "quality_analysis": DatasetQuality("attendance", 10, 1, 0, (), (ReasonCount("attendance_date_invalid", 1),)),
     "insights": InsightFacts("2024-02-08", (Metric("avg_score", "Score", 61, 70, "percent", "student_360", "up"),)),
 }
+AGENTS: tuple[Agent[Any, Any], ...] = (RiskAgent(RISK), TicketAgent(), QualityAgent(), InsightsAgent())
 every_agent = pytest.mark.parametrize("agent", AGENTS, ids=lambda agent: agent.name)
 
 
-@pytest.mark.parametrize("name", RECORDS)
-def test_a_record_goes_to_the_agent_of_its_type(name):
-    assert agent_for(RECORDS[name]).name == name
-
-
-@pytest.mark.parametrize("record", [None, "a ticket", {"ticket_id": "TKT001"}, object()])
-def test_a_record_of_no_agent_is_a_type_error_that_names_those_there_are(record):
-    with pytest.raises(TypeError, match="StudentFacts, Ticket, DatasetQuality, InsightFacts"):
-        agent_for(record)
+@pytest.mark.parametrize("step", [*ENRICHMENT, Insights])
+def test_a_step_asks_the_agent_of_its_name(step):
+    assert step().analyst().name == step.agent
 
 
 @every_agent
