@@ -12,7 +12,7 @@ QUERY ?= select * from analytics.review_queue
 unexport QUERY
 export SQL := $(value QUERY)# as it was given: make would take $5 and $(x) for its own
 
-.PHONY: run test test-faults test-mutants plan ui sql bench bench-peers bench-scale docs lint lock audit pin clean help
+.PHONY: run test test-faults test-mutants plan ui sql bench bench-peers bench-scale ddl docs lint lock audit pin clean help
 .DEFAULT_GOAL := help
 
 help: ## what can be made
@@ -59,6 +59,9 @@ bench-peers: $(ready) ## the same file with dlt and row by row, side by side: do
 
 bench-scale: $(ready) ## how the cost grows with the rows, and with sixty days of 1 %: docs/scale.svg
 	@"$(BIN)/python" -m bench.scale
+
+ddl: $(ready) ## the DDL of raw and staging, as the declarations in pipeline/datasets say it
+	@"$(BIN)/python" -m pipeline.datasets
 
 docs: $(ready) ## docs/: the data dictionary, and the picture of what is made from what
 	@"$(BIN)/python" -m pipeline dictionary

@@ -32,10 +32,11 @@ from urllib.parse import quote
 from bench.pictures import bars
 from bench.run import OUT, House, bare_copy, held, peak, run_goal, without_ragged
 from pipeline.config import PROJECT
-from pipeline.contracts import STUDENT_PROGRESS
+from pipeline.datasets import DATASETS
 from pipeline.rules import Context, clean, judge
 from targets.database import Database
 
+STUDENT_PROGRESS = DATASETS["student_progress"]
 NAMES = {"copy": "bare COPY", "eduflow": "EduFlow", "dlt": "dlt", "rows": "row by row"}
 CHUNK = 100_000
 RESULT = """

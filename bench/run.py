@@ -30,7 +30,7 @@ from sqlalchemy import text
 from bench import generate
 from init_db import server
 from pipeline.config import PROJECT
-from pipeline.contracts import DATASETS
+from pipeline.datasets import DATASETS
 from targets.database import Database
 
 OUT = PROJECT / "bench" / "out"

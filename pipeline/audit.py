@@ -13,7 +13,8 @@ import pyarrow as pa
 from sqlalchemy import Connection, text
 
 from pipeline.checks import Check
-from pipeline.contracts import DATASETS, Dataset
+from pipeline.datasets import DATASETS
+from pipeline.datasets.declaration import Dataset
 from pipeline.drops import shown
 from pipeline.reports import Artifact, EduFlow
 from pipeline.rules import Context, clean, judge
@@ -277,18 +278,11 @@ def unrefuse_row(db: Connection, drop_id: int, line: int) -> str:
 
 # --- trace ----------------------------------------------------------------------------------------------------------
 
-# kind -> (key column, the tables of each layer that name it: (table, column, whether by surrogate key))
+# kind -> (key column, the tables above staging that name it: (table, column, whether by surrogate key))
 KINDS: dict[str, tuple[str, tuple[tuple[str, str, bool], ...]]] = {
     "student": (
         "student_id",
         (
-            ("staging.stg_enrollments", "student_id", False),
-            ("staging.stg_progress", "student_id", False),
-            ("staging.stg_tickets", "student_id", False),
-            ("staging.stg_students", "student_id", False),
-            ("staging.stg_attendance", "student_id", False),
-            ("staging.stg_assessments", "student_id", False),
-            ("staging.student_versions", "student_id", False),
             ("warehouse.dim_students", "student_id", False),
             ("warehouse.dim_students_history", "student_key", True),
             ("warehouse.fact_enrollments", "student_key", True),
@@ -302,22 +296,21 @@ KINDS: dict[str, tuple[str, tuple[tuple[str, str, bool], ...]]] = {
     ),
     "event": (
         "event_id",
-        (("staging.stg_progress", "event_id", False), ("warehouse.fact_student_progress", "event_id", False)),
+        (("warehouse.fact_student_progress", "event_id", False),),
     ),
     "ticket": (
         "ticket_id",
-        (("staging.stg_tickets", "ticket_id", False), ("warehouse.fact_support_tickets", "ticket_id", False)),
+        (("warehouse.fact_support_tickets", "ticket_id", False),),
     ),
     "course": (
         "course_id",
         (
-            ("staging.stg_courses", "course_id", False),
             ("warehouse.dim_courses", "course_id", False),
             ("warehouse.fact_student_progress", "course_key", True),
             ("warehouse.fact_course_progress", "course_key", True),
         ),
     ),
-    "city": ("city_name", (("staging.stg_cities", "city_name", False),)),
+    "city": ("city_name", ()),
 }
 
 
@@ -334,10 +327,22 @@ class Traced:
     notes: str
 
 
+def naming(kind: str) -> list[tuple[Dataset, str]]:
+    """The datasets of which a column names a record of this kind, with the column; those with it as their key first."""
+    key = KINDS[kind][0]
+    found = [
+        (dataset, column.name)
+        for dataset in DATASETS.values()
+        for column in dataset.columns
+        if column.references == kind or column.name == dataset.key == key
+    ]
+    return sorted(found, key=lambda pair: pair[0].key != key)
+
+
 def key_of(kind: str, text: str) -> str:
     """The key in the form that the rules give it: 3, stu-3 and STU_003 are STU003. UserError when it can be none."""
     column = KINDS[kind][0]
-    dataset = next(dataset for dataset in DATASETS.values() if dataset.key == column)
+    dataset = naming(kind)[0][0]
     value = judge(text, dataset.column(column), Context(drop_date=date.max)).value
     if value is None:
         raise UserError(f"{text!r} is no {column}.")
@@ -347,20 +352,18 @@ def key_of(kind: str, text: str) -> str:
 def unknown(db: Connection, kind: str, key: str) -> str:
     """That there is no such record; and the one that is spelt alike, if any."""
     said = f"No record of {kind} {key!r} in any drop."
-    table, column, _ = KINDS[kind][1][0]
-    if db.execute(text("select to_regclass(:table)"), {"table": table}).scalar() is None:
+    column = KINDS[kind][0]
+    tables = [f"staging.{dataset.table}" for dataset, _ in naming(kind) if dataset.key == column]
+    if db.execute(text("select to_regclass(:table)"), {"table": tables[0]}).scalar() is None:
         return f"{said} Nothing is loaded yet: eduflow run"
-    alike = text(f"select {column} from {table} where lower({column}) = lower(:key) limit 1")
-    near = db.execute(alike, {"key": key}).scalar()
+    alike = " union all ".join(f"select {column} from {table} where lower({column}) = lower(:key)" for table in tables)
+    near = db.execute(text(f"{alike} limit 1"), {"key": key}).scalar()
     return f"{said} Did you mean {near}?" if near else said
 
 
 def trace_records(db: Connection, state: State, kind: str, key: str) -> Iterator[Traced]:
     """Every raw record whose cleaned key is `key`, in the order in which rows count, cleaned again on the spot."""
-    column = KINDS[kind][0]
-    for dataset in DATASETS.values():
-        if column not in dataset.column_names:
-            continue
+    for dataset, column in sorted(naming(kind), key=lambda pair: pair[0].name):
         drops = [drop for drop in state.drops_of(dataset.name) if drop.in_raw]
         rules = contexts(db, dataset, state.settings, drops)
         for drop in drops:
@@ -415,7 +418,10 @@ def _text(value: Any) -> str | None:
 
 def trace_layers(db: Connection, kind: str, key: str) -> Iterator[tuple[str, list[dict[str, Any]], int]]:
     """(table, up to 20 rows, number of rows) of each staged, dimension and fact table that names the key."""
-    for table, column, surrogate in KINDS[kind][1]:
+    staged = [(f"staging.{dataset.table}", column, False) for dataset, column in naming(kind)]
+    kept = {f"staging.{dataset.versions}": column for dataset, column in naming(kind) if dataset.versions}
+    versions = [(table, column, False) for table, column in kept.items()]
+    for table, column, surrogate in (*staged, *versions, *KINDS[kind][1]):
         if db.execute(text("select to_regclass(:table)"), {"table": table}).scalar() is None:
             continue
         where = f"{column} = {'warehouse.key(:key)' if surrogate else ':key'}"

@@ -18,7 +18,7 @@ from pathlib import Path
 from sqlalchemy import Connection, text
 
 from pipeline import strays as strays_of
-from pipeline.contracts import DATASETS
+from pipeline.datasets import DATASETS
 from pipeline.home import SAMPLE
 from targets.parts import file_digest
 

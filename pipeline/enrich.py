@@ -21,17 +21,7 @@ from sqlalchemy import Connection, text
 from pipeline import definitions
 from pipeline.config import PROJECT
 from pipeline.engine import engine_for, no_model, refusals
-from pipeline.staging import (
-    CheckStaging,
-    StagedAssessments,
-    StagedAttendance,
-    StagedCities,
-    StagedCourses,
-    StagedEnrollments,
-    StagedProgress,
-    StagedStudents,
-    StagedTickets,
-)
+from pipeline.staging import STAGED, CheckStaging
 from pipeline.step import Build, Built, Goal, Progress, State
 from pipeline.warehouse import (
     AsOf,
@@ -201,7 +191,7 @@ def _array(items: tuple[str, ...]) -> str:
     return "{" + ",".join(quoted) + "}"
 
 
-@requires(tickets=StagedTickets, facts=FactSupportTickets, students=DimStudents, checked=CheckStaging)
+@requires(tickets=STAGED["support_tickets"], facts=FactSupportTickets, students=DimStudents, checked=CheckStaging)
 class TicketAnalysis(Enrichment):
     """Mood, subject and urgency of each support ticket."""
 
@@ -291,14 +281,14 @@ RISK_FACTS = ("days_since_activity", "mean_completion", "payment_status", "negat
 
 # The staged steps write what it reads of the ledger, beside their tables.
 @requires(
-    enrollments=StagedEnrollments,
-    progress=StagedProgress,
-    courses=StagedCourses,
-    tickets=StagedTickets,
-    cities=StagedCities,
-    roster=StagedStudents,
-    attendance=StagedAttendance,
-    assessments=StagedAssessments,
+    enrollments=STAGED["students_enrollment"],
+    progress=STAGED["student_progress"],
+    courses=STAGED["course_catalog"],
+    tickets=STAGED["support_tickets"],
+    cities=STAGED["city_master"],
+    roster=STAGED["students"],
+    attendance=STAGED["attendance"],
+    assessments=STAGED["assessments"],
     checked=CheckWarehouse,
 )
 class QualityAnalysis(Enrichment):

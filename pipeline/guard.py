@@ -8,7 +8,7 @@ date, whose profile is in the ledger.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date
 from typing import Any
@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.config import Settings
-from pipeline.contracts import Dataset
+from pipeline.datasets.declaration import Dataset
 
 ENOUGH_ROWS = 100  # below, a share of NULLs, rejects or new codes that rose says little
 ENOUGH_KEYS = 10  # below, a snapshot that lost a third may have lost one row
@@ -74,15 +74,28 @@ class Profile:
     unread: Counter[str] = field(default_factory=Counter)
     unread_at: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
 
-    def add(self, dataset: Dataset, accepted: pa.Table, rejected: int, unread: Mapping[str, Sequence[int]]) -> None:
-        """Count a chunk of cleaned rows; codes are taken from the first chunk. unread: column -> lines."""
+    def add(
+        self,
+        dataset: Dataset,
+        accepted: pa.Table,
+        rejected: int,
+        unread: Mapping[str, Sequence[int]],
+        fields: Collection[str | None] = (),
+    ) -> None:
+        """Count a chunk of cleaned rows; codes are taken from the first chunk. unread: column -> lines.
+
+        fields: the columns of the file; an optional one that it lacks is not counted, so never too empty.
+        """
+        absent = dataset.absent(fields)
+        columns = [column for column in dataset.columns if column.name not in absent]
         for name, lines in unread.items():
             self.unread[name] += len(lines)
             self.unread_at[name] = [*self.unread_at[name], *lines[:EXAMPLES]][:EXAMPLES]
-        for name in dataset.staged_names:
-            self.nulls[name] += accepted[name].null_count
+        for column in columns:
+            for name, _ in column.staged:
+                self.nulls[name] += accepted[name].null_count
         if not self.rows:
-            for column in dataset.columns:
+            for column in columns:
                 if column.rule in ("code", "class_id", "attendance"):
                     counts = pc.value_counts(accepted[column.name].drop_null()).to_pylist()
                     self.codes[column.name] = Counter({count["values"]: count["counts"] for count in counts})

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from pipeline.contracts import DATASETS
+from pipeline.datasets import DATASETS
 from pipeline.drops import Drop, shown
 from pipeline.guard import Tally
 from pipeline.staging import Cleaning

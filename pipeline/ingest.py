@@ -12,10 +12,11 @@ import pyarrow as pa
 from luigi.util import requires
 from sqlalchemy import Connection, text
 
-from pipeline import contracts, sources
 from pipeline import home as homes
+from pipeline import sources
 from pipeline.config import PROJECT, Settings, settings
-from pipeline.contracts import Dataset
+from pipeline.datasets import DATASETS
+from pipeline.datasets.declaration import Dataset
 from pipeline.drops import Arrival, Arrivals, File, arrivals, shown
 from pipeline.step import (
     LONG_BYTES,
@@ -94,7 +95,7 @@ class Raw(Step):
         file, name = arrival.file, shown(arrival.file.path)
         savepoint = db.begin_nested()
         try:
-            rows, extra, never_stored = _copy(db, options, self.dataset, arrival)
+            source = _copy(db, options, self.dataset, arrival)
         except sources.SourceError as error:
             savepoint.rollback()
             if not _as_scanned(file):
@@ -106,10 +107,12 @@ class Raw(Step):
             log.warning("refused %s", error)
             return 0
         savepoint.commit()
-        outside = f", outside the contract: {_listed(extra)}" if extra else ""
-        hidden = "".join(f", column {shown(column)!r} is never stored" for column in never_stored[:20])
-        log.info("landed %s: %s records, drop date %s%s%s", name, f"{rows:,}", arrival.drop_date, outside, hidden)
-        return rows
+        outside = f", outside the contract: {_listed(source.extra)}" if source.extra else ""
+        hidden = "".join(f", column {shown(column)!r} is never stored" for column in source.never_stored[:20])
+        absent = f", without {_listed(source.absent)}" if source.absent else ""
+        said = f"{source.rows:,} records, drop date {arrival.drop_date}{outside}{hidden}{absent}"
+        log.info("landed %s: %s", name, said)
+        return source.rows
 
 
 def _listed(names: tuple[str, ...]) -> str:
@@ -128,10 +131,8 @@ def judge_digest(dataset: Dataset, options: Settings) -> str:
     )
 
 
-def _copy(
-    db: Connection, options: Settings, dataset: Dataset, arrival: Arrival
-) -> tuple[int, tuple[str, ...], tuple[str, ...]]:
-    """COPY the file into raw under a new drop; return (records, names outside the contract, names never stored)."""
+def _copy(db: Connection, options: Settings, dataset: Dataset, arrival: Arrival) -> sources.Source:
+    """COPY the file into raw under a new drop; return what it was read by."""
     file = arrival.file
     name = shown(file.path)
     with reading(name):
@@ -167,7 +168,7 @@ def _copy(
             {"rows": source.rows, "format": json.dumps(shape), "drop": drop_id},
         )
         _remember(db, file, drop_id)
-        return source.rows, source.extra, source.never_stored
+        return source
 
 
 @contextlib.contextmanager
@@ -276,7 +277,7 @@ def number_arrivals(options: Settings) -> None:
     with ledger(options) as db:
         lock(db, "etl.coming", [])
         state = look(db, options)
-        arriving = [arrival for step in RAW for arrival in step().arrivals(state).new]
+        arriving = [arrival for step in RAW.values() for arrival in step().arrivals(state).new]
         if arriving:  # here, not where they land: the largest file would keep the others waiting
             homes.note_kind(db, options.data_dir)
             if said := homes.mixed(db, options.data_dir):
@@ -332,62 +333,18 @@ def _take_number(db: Connection, file: File) -> int:
 # --- the steps ------------------------------------------------------------------------------------------------------
 
 
-class RawEnrollments(Raw):
-    """Records of students_enrollment files."""
-
-    target, dataset = "raw.students_enrollment", contracts.STUDENTS_ENROLLMENT
-
-
-class RawProgress(Raw):
-    """Records of student_progress files."""
-
-    target, dataset = "raw.student_progress", contracts.STUDENT_PROGRESS
+def _step(dataset: Dataset) -> type[Raw]:
+    about = f"Records of {dataset.name} files."
+    names = {"target": f"raw.{dataset.name}", "dataset": dataset, "__doc__": about, "__module__": __name__}
+    return type(f"Raw{dataset.family}", (Raw,), names)
 
 
-class RawCourses(Raw):
-    """Records of course_catalog files."""
-
-    target, dataset = "raw.course_catalog", contracts.COURSE_CATALOG
-
-
-class RawTickets(Raw):
-    """Records of support_tickets files."""
-
-    target, dataset = "raw.support_tickets", contracts.SUPPORT_TICKETS
-
-
-class RawCities(Raw):
-    """Records of city_master files."""
-
-    target, dataset = "raw.city_master", contracts.CITY_MASTER
-
-
-class RawStudents(Raw):
-    """Records of school rosters."""
-
-    target, dataset = "raw.students", contracts.STUDENTS
-
-
-class RawAttendance(Raw):
-    """Records of attendance files."""
-
-    target, dataset = "raw.attendance", contracts.ATTENDANCE
-
-
-class RawAssessments(Raw):
-    """Elements of assessment files."""
-
-    target, dataset = "raw.assessments", contracts.ASSESSMENTS
-
-
-RAW: tuple[type[Raw], ...] = (
-    *(RawEnrollments, RawProgress, RawCourses, RawTickets, RawCities),
-    *(RawStudents, RawAttendance, RawAssessments),
-)
+# By dataset: RawStudents, RawAttendance, ...
+RAW: dict[str, type[Raw]] = {name: _step(dataset) for name, dataset in DATASETS.items()}
 
 
 class Ingest(Goal):
     """Goal: every readable file is in raw."""
 
     def requires(self) -> list[luigi.Task]:
-        return [step() for step in RAW]
+        return [step() for step in RAW.values()]

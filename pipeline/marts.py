@@ -7,17 +7,7 @@ from luigi.util import requires
 
 from pipeline.checks import Check
 from pipeline.enrich import QualityAnalysis, StudentRisk, Summary, TicketAnalysis
-from pipeline.staging import (
-    CheckStaging,
-    StagedAssessments,
-    StagedAttendance,
-    StagedCities,
-    StagedCourses,
-    StagedEnrollments,
-    StagedProgress,
-    StagedStudents,
-    StagedTickets,
-)
+from pipeline.staging import STAGED, CheckStaging
 from pipeline.step import Goal
 from pipeline.warehouse import (
     AsOf,
@@ -47,13 +37,13 @@ class Mart(SqlStep):
 
 
 @requires(
-    enrollments=StagedEnrollments,
-    roster=StagedStudents,
-    progress=StagedProgress,
-    courses=StagedCourses,
-    tickets=StagedTickets,
-    attendance=StagedAttendance,
-    assessments=StagedAssessments,
+    enrollments=STAGED["students_enrollment"],
+    roster=STAGED["students"],
+    progress=STAGED["student_progress"],
+    courses=STAGED["course_catalog"],
+    tickets=STAGED["support_tickets"],
+    attendance=STAGED["attendance"],
+    assessments=STAGED["assessments"],
     students=DimStudents,
     catalogue=DimCourses,
     events=FactStudentProgress,
@@ -107,14 +97,14 @@ class CoursePerformance(Mart):
 # The staged steps write the counts it reads, beside their tables.
 @requires(
     as_of=AsOf,
-    enrollments=StagedEnrollments,
-    progress=StagedProgress,
-    courses=StagedCourses,
-    tickets=StagedTickets,
-    cities=StagedCities,
-    roster=StagedStudents,
-    attendance=StagedAttendance,
-    assessments=StagedAssessments,
+    enrollments=STAGED["students_enrollment"],
+    progress=STAGED["student_progress"],
+    courses=STAGED["course_catalog"],
+    tickets=STAGED["support_tickets"],
+    cities=STAGED["city_master"],
+    roster=STAGED["students"],
+    attendance=STAGED["attendance"],
+    assessments=STAGED["assessments"],
     checked=CheckStaging,
 )
 class DataQuality(Mart):

@@ -14,7 +14,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.metrics_core import Metric
 from sqlalchemy import Connection, text
 
-from pipeline.contracts import DATASETS
+from pipeline.datasets import DATASETS
 from pipeline.engine import used
 from pipeline.enrich import opinions
 

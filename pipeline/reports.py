@@ -88,7 +88,7 @@ class RejectFiles(Artifact):
     recipe = ("pipeline/reports.py", "pipeline/formulas.py")
 
     def requires(self) -> list[luigi.Task]:
-        return [step() for step in STAGED]
+        return [step() for step in STAGED.values()]
 
     def own_parts(self, state: State) -> Parts:
         return {**super().own_parts(state), "decisions:rejected rows": state.settled}
@@ -393,7 +393,7 @@ class Settled(luigi.Target):
 
     def exists(self) -> bool:
         state = glance()
-        return not waiting(state.drops, state.scan) and not any(step().arrivals(state).new for step in RAW)
+        return not waiting(state.drops, state.scan) and not any(step().arrivals(state).new for step in RAW.values())
 
 
 @requires(summary=RunSummary, rejects=RejectFiles)

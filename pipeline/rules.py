@@ -34,7 +34,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from rapidfuzz import fuzz, process
 
-from pipeline.contracts import Column, Dataset
+from pipeline.datasets.declaration import Column, Dataset, RowCheck
 
 if TYPE_CHECKING:  # 0.25 s, which a run that cleans nothing need not wait for
     import pandas as pd
@@ -644,6 +644,12 @@ class _Part:
     hard: frozenset[str]
 
 
+def _nothing(column: Column, size: int) -> _Part:
+    """A column that the file lacks and may lack: NULL, and nothing wrong with it."""
+    arrays = [pa.nulls(size, _arrow_type(kind)) for _, kind in column.staged]
+    return _Part(column.name, column.rule, arrays, np.zeros(size, np.uint8), np.zeros(size, bool), [""], frozenset())
+
+
 def _clean_column(texts: pa.Array, column: Column, context: Context) -> _Part:
     """The rule over a column: over its distinct values when its first rows repeat themselves."""
     head = texts.slice(0, 2000)
@@ -783,8 +789,12 @@ def clean(frame: pd.DataFrame, dataset: Dataset, context: Context) -> Cleaned:
     repairs = _repair(_texts(frame, "_record"), dataset, context)
     for name in dataset.column_names:
         texts[name] = _with_repairs(texts[name], repairs, name)
-    parts = [_clean_column(texts[column.name], column, context) for column in dataset.columns]
-    parts = _mark_impossible_scores(_mark_contradictions(parts, context.cities))
+    absent = dataset.absent(context.fields)
+    parts = [
+        _nothing(column, len(frame)) if column.name in absent else _clean_column(texts[column.name], column, context)
+        for column in dataset.columns
+    ]
+    parts = _mark_broken_checks(_mark_contradictions(parts, context.cities), dataset.checks)
     record = _record_part(repairs, len(frame), "field_count" if context.delimiter else "record_unreadable")
     refused = record.code == 2
     if refused.any():
@@ -830,19 +840,21 @@ def _mark_contradictions(parts: list[_Part], cities: Cities) -> list[_Part]:
     return [marked if part is state else part for part in parts]
 
 
-def _mark_impossible_scores(parts: list[_Part]) -> list[_Part]:
-    """score_above_maximum, max_score_not_positive: the points of a row, and how many there were to get. Both reject."""
-    by_name = {part.name: part for part in parts if part.rule == "points"}
-    if by_name.keys() != {"score", "max_score"}:
-        return parts
-    score, most = by_name["score"].arrays[0], by_name["max_score"].arrays[0]
-    none = _array_mask(pc.equal(most, pa.scalar(Decimal(0), most.type)))
-    above = _array_mask(pc.greater(score, most)) & ~none
-    marked = {
-        "max_score": _marked(by_name["max_score"], none, "max_score_not_positive"),
-        "score": _marked(by_name["score"], above, "score_above_maximum"),
-    }
-    return [marked.get(part.name, part) for part in parts]
+COMPARE = {"<": pc.less, "<=": pc.less_equal, ">": pc.greater, ">=": pc.greater_equal, "=": pc.equal}
+
+
+def _mark_broken_checks(parts: list[_Part], checks: Sequence[RowCheck]) -> list[_Part]:
+    """Each row gets the code of the first check that it breaks. All of them reject."""
+    by_name = {part.name: part for part in parts}
+    values = {part.name: part.arrays[0] for part in parts}
+    sound: Any = True
+    for check in checks:
+        left = values[check.column]
+        right = values[check.other] if isinstance(check.other, str) else pa.scalar(check.other, left.type)
+        broken = _array_mask(pc.invert(COMPARE[check.operator](left, right))) & sound
+        by_name[check.column] = _marked(by_name[check.column], broken, check.code)
+        sound = sound & ~broken
+    return [by_name[part.name] for part in parts]
 
 
 def _marked(part: _Part, rows: np.ndarray, code: str) -> _Part:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import codecs
 import csv
+import difflib
 import gzip
 import hashlib
 import io
@@ -32,7 +33,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from pipeline import formulas, workbooks
-from pipeline.contracts import Dataset
+from pipeline.datasets.declaration import Dataset
 from pipeline.never_stored import NOT_STORED, is_secret, speaks_of_secrets
 
 MAX_RECORD = 16_000_000  # bytes; a longer record is a damaged file, and memory is bounded by it
@@ -40,6 +41,7 @@ MAX_LINES = 100_000  # parsed at once: a record of two bytes takes as much memor
 MAX_VALUES = 200_000  # of one JSON element: sixteen million bytes of tiny numbers would take gigabytes
 MAX_COLUMNS = 2_000
 MAX_NAME = 200  # characters of a column outside the contract
+MOST_LISTED = 20  # columns named in an error
 MAX_HEADER = 1_000_000  # bytes
 MAX_DEPTH = 50  # JSON in JSON; far below where Python gives up, so that no record depends on how deep its caller stands
 MAX_WORKBOOK = 1_000_000_000  # bytes unpacked; a workbook is held in memory
@@ -70,7 +72,7 @@ class Source:
     """An opened file of one dataset; iterate `batches()` once. `open_source` says which errors to expect.
 
     header     names in the file's order; an empty one is 'column 13', a repeated extra one gets ' (2)'
-    fields     the contract column each header means, None for an extra column
+    fields     the declared column each header means, None for an extra column or a key that no object has
     extra      header names outside the contract, without our own `reject_...` columns and those never stored
     never_stored  names of columns that hold passwords or tokens, or that the contract declares so
     rows       records delivered so far;  sha256: of the file's bytes, once `batches()` is exhausted
@@ -161,7 +163,7 @@ class Source:
         kept = {unique: place for unique, (place, _) in outside.items() if unique not in self.never_stored}
         self._keys = {unique: _key(place, unique) for unique, place in kept.items()}
         self._note_extra(self._keys)
-        self._require(found, len(names))
+        self._require(found, names, line)
 
     def _note_extra(self, names: Iterable[str]) -> None:
         self.extra += tuple(name for name in names if not re.match(r"\W*reject_", name.lower()))
@@ -172,15 +174,32 @@ class Source:
     def _is_secret(self, name: str) -> bool:
         return is_secret(name, self.dataset.never_store)
 
-    def _require(self, found: Container[str | None], count: int) -> None:
-        missing = [repr(column) for column in self.dataset.column_names if column not in found]
-        if missing:
-            raise self._error(
-                "missing_columns",
-                f"missing column{'s' * (len(missing) > 1)} {', '.join(missing)} (contract {self.dataset.name} has "
-                f"{len(self.dataset.columns)}, the file {count}). "
-                f"{self.remedy} or add an alias in pipeline/contracts.py",
-            )
+    @property
+    def absent(self) -> tuple[str, ...]:
+        """The optional columns that the file lacks."""
+        return self.dataset.absent(self.fields)
+
+    def _require(self, found: Container[str | None], names: Sequence[str], line: int | None) -> None:
+        """Refuse a file without a column that is not optional. line: where its names stand; None = they are keys."""
+        missing = [c.name for c in self.dataset.columns if c.name not in found and not c.optional]
+        if not missing:
+            return
+        said = f"missing column{'s' * (len(missing) > 1)} {', '.join(map(repr, missing))}; "
+        read = f"line {line} was read as the header" if line else "the keys are"
+        if not any(self._column(name) in self.dataset.column_names for name in names):
+            # a first row of data, perhaps: its cells are not shown
+            said += f"{read}, and " * bool(line) + f"none of its {len(names)} names is known. "
+        else:
+            said += f"{read}: {_listed(names)}{self._nearest(missing, names)}. "
+        what = f"{said}{self.remedy} or add an alias in pipeline/datasets/{self.dataset.name}.py"
+        raise self._error("missing_columns", what)
+
+    def _nearest(self, missing: Sequence[str], names: Sequence[str]) -> str:
+        """The unknown names of a header that look like the missing ones."""
+        unknown = {name.strip().lower(): name for name in names if not self._column(name)}
+        near = {column: difflib.get_close_matches(column, unknown, n=1) for column in missing}
+        pairs = [f"{_shown(unknown[found[0]])} for {column!r}" for column, found in near.items() if found]
+        return f"; nearest: {', '.join(pairs)}" if pairs else ""
 
     def _repeated(self, first: str, second: str, column: str, line: int) -> SourceError:
         what = f"columns {_shown(first)} and {_shown(second)} both mean '{column}'; remove or rename one"
@@ -282,7 +301,7 @@ class _Text(Source):
             yield line, data
 
     def _undecodable(self, encoding: str, line: int, offset: int) -> SourceError:
-        remedy = "save the file as UTF-8, or declare its encoding in pipeline/contracts.py"
+        remedy = f"save the file as UTF-8, or declare its encoding in pipeline/datasets/{self.dataset.name}.py"
         return self._error("undecodable", f"byte {offset + 1} of the file is not valid {encoding}; {remedy}", line)
 
     def _nul(self, line: int) -> SourceError:
@@ -479,9 +498,10 @@ class _Csv(_Text):
                 for column in good.columns
             ]
             good = pa.Table.from_arrays(restored, good.column_names)
-        columns = [good.column(self.fields.index(name)) for name in self.dataset.column_names]
+        places = [self.fields.index(name) if name in self.fields else None for name in self.dataset.column_names]
+        columns = [None if place is None else good.column(place) for place in places]
         table = _table(self.dataset, starts[~is_bad], columns, self._extra_json(good), None)
-        empty = _all_empty(columns)
+        empty = _all_empty([column for column in columns if column is not None])
         if empty.any():  # ",,," is a record, a blank line is none
             lead = np.frombuffer(block, np.uint8)[_line_starts(block)[starts[~is_bad] - line]]
             table = table.filter(pa.array(~empty | (lead != 10) & (lead != 13)))
@@ -556,7 +576,9 @@ class _Json(_Text):
             yield self._rows_table(rows)
         self._check_columns(blank)
         self.header += tuple(self._names)
-        self.fields += (None,) * len(self._names)
+        given = set(self._meant.values())
+        fields = (name if name in given else None for name in self.dataset.column_names)
+        self.fields = (*fields, *(None for _ in self._names))
 
     def _rows_table(self, rows: list[tuple[Any, ...]]) -> pa.Table:
         lines, *columns, extra, record = zip(*rows, strict=True)
@@ -571,7 +593,7 @@ class _Json(_Text):
             line, column, fault = self._first_fault or (1, 1, "no element is an object")
             what = f"column {column}: {fault}; the file needs a JSON array of objects, or one JSON object a line"
             raise self._error("not_json", what, line)
-        self._require(set(self._meant.values()), len(self._meant))
+        self._require(set(self._meant.values()), list(self._meant), None)
 
     def _row(self, line: int, text: str, value: Any) -> tuple[Any, ...]:
         """(line, contract values..., extra, record); only its text if it is no object, or none that can be held."""
@@ -812,7 +834,9 @@ class _Sheet(Source):
 
     def _rows_table(self, rows: list[tuple[Any, ...]]) -> pa.Table:
         lines, *cells = zip(*rows, strict=True)
-        columns = [cells[self.fields.index(name)] for name in self.dataset.column_names]
+        columns = [
+            cells[self.fields.index(name)] if name in self.fields else None for name in self.dataset.column_names
+        ]
         outside = [(self._keys[name], cells[i]) for i, name in enumerate(self.header) if name in self._keys]
         filled = ({key: values[row] for key, values in outside if values[row]} for row in range(len(lines)))
         extra = [json.dumps(cells, ensure_ascii=False) if cells else None for cells in filled] if outside else None
@@ -874,6 +898,11 @@ def _suffix(path: Path) -> str:
 
 def _shown(name: str) -> str:
     return repr(name if len(name) <= 60 else name[:60] + "...")
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MOST_LISTED:,} more" if len(names) > MOST_LISTED else ""
+    return ", ".join(map(_shown, names[:MOST_LISTED])) + more
 
 
 def _key(place: int, name: str) -> str:

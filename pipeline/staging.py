@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, ClassVar
 import luigi
 import pyarrow as pa
 import pyarrow.compute as pc
-from luigi.util import requires
 from sqlalchemy import Connection, text
 
-from pipeline import contracts, ingest
+from pipeline import ingest
 from pipeline.checks import Check
 from pipeline.config import PROJECT, Settings
-from pipeline.contracts import Dataset
+from pipeline.datasets import DATASETS
+from pipeline.datasets.declaration import Dataset
 from pipeline.drops import Drop, shown
 from pipeline.guard import (
     Finding,
@@ -61,8 +61,12 @@ class Staged(Step):
     def priority(self) -> int:  # type: ignore[override] # Luigi only reads it
         return ingest.by_size(self.dataset)
 
+    def requires(self) -> dict[str, luigi.Task]:
+        lookups = {name: STAGED[name]() for name in self.dataset.lookups}
+        return {"raw": ingest.RAW[self.dataset.name](), **lookups}
+
     def own_parts(self, state: State) -> Parts:
-        references = {f"reference:{name}": _reference_digest(state, name) for name in self.dataset.reference}
+        references = {f"reference:{name}": _reference_digest(state, name) for name in self.dataset.lookups}
         return {**super().own_parts(state), **rule_parts(self.dataset), **references}
 
     def writes(self) -> tuple[str, ...]:
@@ -91,7 +95,7 @@ def rule_parts(dataset: Dataset) -> Parts:
         entries = [name for table in RULE_TABLES if (name := f"{table}[{rule}]") in defined]
         parts[f"rule:{rule}"] = digests.definitions_digest(RULES, entries, apart)
     parts["rule:clean"] = digests.definitions_digest(RULES, ("clean", "says_something"), apart)
-    if dataset.reference:
+    if dataset.lookups:
         parts["rule:Cities"] = digests.definitions_digest(RULES, ("Cities",))
     return parts
 
@@ -101,7 +105,7 @@ def _reference_digest(state: State, name: str) -> str:
 
     Of all drops of the newest day, in their order: of A, B and A again at one path other rows win than of A and B.
     """
-    raw = next(step for step in ingest.RAW if step.dataset.name == name)()
+    raw = ingest.RAW[name]()
     found = [(d.drop_date, d.drop_id, d.sha256) for d in state.drops_of(name) if d.accepted]
     found += [(a.drop_date, a.retry or sys.maxsize, a.file.sha256) for a in raw.arrivals(state).new]
     newest = max((day for day, *_ in found), default=None)
@@ -127,7 +131,7 @@ def read_cities(db: Connection) -> Cities:
 
 def contexts(db: Connection, dataset: Dataset, options: Settings, drops: list[Drop]) -> dict[int, Context]:
     """drop_id -> what the rules may know besides the row: the drop's date and shape, the cities, the options."""
-    cities = read_cities(db) if "city_master" in dataset.reference else Cities.of([])
+    cities = read_cities(db) if "city_master" in dataset.lookups else Cities.of([])
     return {
         drop.drop_id: Context(
             drop_date=drop.drop_date,
@@ -294,7 +298,7 @@ class Cleaning:
             unread = _unread(self.dataset, frame, table, accepted)
             refused.add(table.filter(pc.invert(accepted)))
             table = table.filter(accepted).drop_columns("reasons")
-            self.profiles[drop.drop_id].add(self.dataset, table, len(rows) - len(table), unread)
+            self.profiles[drop.drop_id].add(self.dataset, table, len(rows) - len(table), unread, drop.fields)
             yield table.append_column("_build", pa.repeat(pa.scalar(self.number), len(table)))
 
     def _raw(self, options: Settings) -> Iterator[tuple[Drop, pd.DataFrame]]:
@@ -767,67 +771,19 @@ class Cleaning:
             self.db.execute(text(statement), rows)
 
 
-@requires(raw=ingest.RawCities)
-class StagedCities(Staged):
-    """Current rows of the city list."""
-
-    target, dataset = "staging.stg_cities", contracts.CITY_MASTER
-
-
-@requires(raw=ingest.RawEnrollments, cities=StagedCities)
-class StagedEnrollments(Staged):
-    """Current enrolments, one per student."""
-
-    target, dataset = "staging.stg_enrollments", contracts.STUDENTS_ENROLLMENT
-    options = ("phone_country_code", "phone_digits")
+def _step(dataset: Dataset) -> type[Staged]:
+    names = {
+        "target": f"staging.{dataset.table}",
+        "dataset": dataset,
+        "options": dataset.options,
+        "__doc__": f"Current rows of {dataset.name}.",
+        "__module__": __name__,
+    }
+    return type(f"Staged{dataset.family}", (Staged,), names)
 
 
-@requires(raw=ingest.RawProgress)
-class StagedProgress(Staged):
-    """Current learning events."""
-
-    target, dataset = "staging.stg_progress", contracts.STUDENT_PROGRESS
-
-
-@requires(raw=ingest.RawCourses)
-class StagedCourses(Staged):
-    """Current courses."""
-
-    target, dataset = "staging.stg_courses", contracts.COURSE_CATALOG
-
-
-@requires(raw=ingest.RawTickets)
-class StagedTickets(Staged):
-    """Current support tickets."""
-
-    target, dataset = "staging.stg_tickets", contracts.SUPPORT_TICKETS
-
-
-@requires(raw=ingest.RawStudents)
-class StagedStudents(Staged):
-    """Current students of the school roster."""
-
-    target, dataset = "staging.stg_students", contracts.STUDENTS
-
-
-@requires(raw=ingest.RawAttendance)
-class StagedAttendance(Staged):
-    """Current attendance records."""
-
-    target, dataset, options = "staging.stg_attendance", contracts.ATTENDANCE, ("attendance_status",)
-
-
-@requires(raw=ingest.RawAssessments)
-class StagedAssessments(Staged):
-    """Current assessments."""
-
-    target, dataset = "staging.stg_assessments", contracts.ASSESSMENTS
-
-
-STAGED: tuple[type[Staged], ...] = (
-    *(StagedEnrollments, StagedProgress, StagedCourses, StagedTickets, StagedCities),
-    *(StagedStudents, StagedAttendance, StagedAssessments),
-)
+# By dataset: StagedStudents, StagedAttendance, ...
+STAGED: dict[str, type[Staged]] = {name: _step(dataset) for name, dataset in DATASETS.items()}
 
 
 class CheckStaging(Check):
@@ -841,11 +797,11 @@ class CheckStaging(Check):
         return super().build(build)
 
     def requires(self) -> list[luigi.Task]:
-        return [step() for step in STAGED]
+        return [step() for step in STAGED.values()]
 
 
 class Clean(Goal):
     """Goal: every accepted drop is cleaned, accounted for and checked."""
 
     def requires(self) -> list[luigi.Task]:
-        return [*(step() for step in STAGED), CheckStaging()]
+        return [*(step() for step in STAGED.values()), CheckStaging()]

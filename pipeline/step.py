@@ -37,7 +37,7 @@ from pipeline import definitions
 from pipeline import drops as arrivals_of
 from pipeline import home as homes
 from pipeline.config import PROJECT, ConfigError, Settings, settings
-from pipeline.contracts import Dataset
+from pipeline.datasets.declaration import Dataset
 from pipeline.drops import Drop, Known, Scan
 from targets import parts as digests
 from targets.artifact import ArtifactError

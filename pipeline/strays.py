@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path, PurePosixPath
 
-from pipeline.contracts import DATASETS, Dataset
+from pipeline.datasets import DATASETS
+from pipeline.datasets.declaration import Dataset
 
 LOADABLE = "csv|tsv|txt|xlsx|json|jsonl|ndjson"
 OTHERS = (

@@ -14,16 +14,7 @@ from sqlalchemy import text
 
 from pipeline.checks import SINCE, Check
 from pipeline.config import PROJECT
-from pipeline.staging import (
-    CheckStaging,
-    StagedAssessments,
-    StagedAttendance,
-    StagedCourses,
-    StagedEnrollments,
-    StagedProgress,
-    StagedStudents,
-    StagedTickets,
-)
+from pipeline.staging import STAGED, CheckStaging
 from pipeline.step import Build, Built, Goal, Step
 from targets.table import add_foreign_keys, apply_difference, columns_of, count_rows, fill, is_empty
 
@@ -85,7 +76,7 @@ class DimDate(SqlStep):
     target, key = "warehouse.dim_date", ("date_key",)
 
 
-@requires(roster=StagedStudents, checked=CheckStaging)
+@requires(roster=STAGED["students"], checked=CheckStaging)
 class DimClasses(SqlStep):
     """One row per class."""
 
@@ -93,12 +84,12 @@ class DimClasses(SqlStep):
 
 
 @requires(
-    enrollments=StagedEnrollments,
-    roster=StagedStudents,
-    progress=StagedProgress,
-    tickets=StagedTickets,
-    attendance=StagedAttendance,
-    assessments=StagedAssessments,
+    enrollments=STAGED["students_enrollment"],
+    roster=STAGED["students"],
+    progress=STAGED["student_progress"],
+    tickets=STAGED["support_tickets"],
+    attendance=STAGED["attendance"],
+    assessments=STAGED["assessments"],
     classes=DimClasses,
     checked=CheckStaging,
 )
@@ -109,7 +100,11 @@ class DimStudents(SqlStep):
 
 
 @requires(
-    enrollments=StagedEnrollments, roster=StagedStudents, students=DimStudents, classes=DimClasses, checked=CheckStaging
+    enrollments=STAGED["students_enrollment"],
+    roster=STAGED["students"],
+    students=DimStudents,
+    classes=DimClasses,
+    checked=CheckStaging,
 )
 class DimStudentsHistory(SqlStep):
     """One row per student and span of days without a change."""
@@ -118,35 +113,42 @@ class DimStudentsHistory(SqlStep):
     within = ("student_key",)
 
 
-@requires(courses=StagedCourses, checked=CheckStaging)
+@requires(courses=STAGED["course_catalog"], checked=CheckStaging)
 class DimInstructors(SqlStep):
     """One row per instructor."""
 
     target, key = "warehouse.dim_instructors", ("instructor_key",)
 
 
-@requires(enrollments=StagedEnrollments, checked=CheckStaging)
+@requires(enrollments=STAGED["students_enrollment"], checked=CheckStaging)
 class DimPrograms(SqlStep):
     """One row per program."""
 
     target, key = "warehouse.dim_programs", ("program_key",)
 
 
-@requires(courses=StagedCourses, progress=StagedProgress, instructors=DimInstructors, checked=CheckStaging)
+@requires(
+    courses=STAGED["course_catalog"],
+    progress=STAGED["student_progress"],
+    instructors=DimInstructors,
+    checked=CheckStaging,
+)
 class DimCourses(SqlStep):
     """One row per course, inferred members included."""
 
     target, key = "warehouse.dim_courses", ("course_key",)
 
 
-@requires(progress=StagedProgress, students=DimStudents, courses=DimCourses, dates=DimDate, checked=CheckStaging)
+@requires(
+    progress=STAGED["student_progress"], students=DimStudents, courses=DimCourses, dates=DimDate, checked=CheckStaging
+)
 class FactStudentProgress(SqlStep):
     """One row per learning event."""
 
     target, key = "warehouse.fact_student_progress", ("event_id",)
 
 
-@requires(events=FactStudentProgress, progress=StagedProgress, checked=CheckStaging)
+@requires(events=FactStudentProgress, progress=STAGED["student_progress"], checked=CheckStaging)
 class FactCourseProgress(SqlStep):
     """One row per student and course."""
 
@@ -155,7 +157,11 @@ class FactCourseProgress(SqlStep):
 
 
 @requires(
-    enrollments=StagedEnrollments, students=DimStudents, programs=DimPrograms, dates=DimDate, checked=CheckStaging
+    enrollments=STAGED["students_enrollment"],
+    students=DimStudents,
+    programs=DimPrograms,
+    dates=DimDate,
+    checked=CheckStaging,
 )
 class FactEnrollments(SqlStep):
     """One row per enrolled student."""
@@ -163,21 +169,21 @@ class FactEnrollments(SqlStep):
     target, key = "warehouse.fact_enrollments", ("student_key",)
 
 
-@requires(tickets=StagedTickets, students=DimStudents, dates=DimDate, checked=CheckStaging)
+@requires(tickets=STAGED["support_tickets"], students=DimStudents, dates=DimDate, checked=CheckStaging)
 class FactSupportTickets(SqlStep):
     """One row per support ticket."""
 
     target, key = "warehouse.fact_support_tickets", ("ticket_id",)
 
 
-@requires(attendance=StagedAttendance, students=DimStudents, dates=DimDate, checked=CheckStaging)
+@requires(attendance=STAGED["attendance"], students=DimStudents, dates=DimDate, checked=CheckStaging)
 class FactAttendance(SqlStep):
     """One row per attendance record."""
 
     target, key = "warehouse.fact_attendance", ("attendance_id",)
 
 
-@requires(assessments=StagedAssessments, students=DimStudents, dates=DimDate, checked=CheckStaging)
+@requires(assessments=STAGED["assessments"], students=DimStudents, dates=DimDate, checked=CheckStaging)
 class FactAssessments(SqlStep):
     """One row per assessment."""
 

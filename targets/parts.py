@@ -21,7 +21,7 @@ CHECK_HEADER = re.compile(r"-- (?:error|warning): [^\n]+")
 
 
 def digest(value: Any) -> str:
-    """Digest of a plain value: dataclasses, tuples, dates and the JSON types; equal values, equal digests."""
+    """Digest of a plain value: frozen dataclasses, tuples, dates and the JSON types; equal values, equal digests."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         frozen: Any = value
         return _dataclass_digest(frozen)
@@ -30,7 +30,14 @@ def digest(value: Any) -> str:
 
 @cache
 def _dataclass_digest(value: Any) -> str:
-    return digest(dataclasses.asdict(value))
+    return digest(_compared(value))
+
+
+def _compared(value: Any) -> Any:
+    """A dataclass as a dictionary of the fields by which it is compared: a comment for people is none of them."""
+    if dataclasses.is_dataclass(value):
+        return {f.name: _compared(getattr(value, f.name)) for f in dataclasses.fields(value) if f.compare}
+    return [_compared(item) for item in value] if isinstance(value, tuple) else value
 
 
 @cache

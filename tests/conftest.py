@@ -23,7 +23,7 @@ import pytest
 
 from init_db import create_derived, migrate, server
 from pipeline.cli import main
-from pipeline.contracts import DATASETS
+from pipeline.datasets import DATASETS
 from pipeline.home import Home
 from pipeline.step import _Process
 from targets.database import Database

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from pipeline.contracts import DATASETS
+from pipeline.datasets import DATASETS
 from pipeline.sources import SourceError, open_source
 
 T = TypeVar("T")

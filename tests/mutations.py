@@ -18,7 +18,7 @@ from typing import Any
 import openpyxl
 from conftest import ROWS
 
-from pipeline.contracts import DATASETS
+from pipeline.datasets import DATASETS
 
 Change = Callable[[random.Random, bytes], bytes]
 

@@ -11,8 +11,8 @@ import re
 
 import luigi
 
-from pipeline import contracts
 from pipeline.config import PROJECT
+from pipeline.datasets import DATASETS
 from pipeline.enrich import Enrichment
 from pipeline.ingest import Raw
 from pipeline.reports import EduFlow
@@ -61,7 +61,7 @@ def names_of(step: Step) -> set[str]:
     names = {f"recipe:{path}" for path in step.recipes()} | {f"option:{key}" for key in step.options}
     names |= {f"definition:{name}" for name in step.definitions}
     if step.dataset is not None:
-        names |= {f"contract:{step.dataset.name}"} | {f"reference:{name}" for name in step.dataset.reference}
+        names |= {f"contract:{step.dataset.name}"} | {f"reference:{name}" for name in step.dataset.lookups}
     if isinstance(step, Staged):
         names |= {f"rule:{rule}" for rule in rules_of(step)}
     names |= {f"ddl:{name}" for name in ddl_of(step)}
@@ -76,7 +76,7 @@ def names_of(step: Step) -> set[str]:
 
 def rules_of(step: Staged) -> set[str]:
     """The rules of its columns, what cleans any frame, and the city list if its rows are looked up there."""
-    return {"clean", *(column.rule for column in step.dataset.columns), *(["Cities"] if step.dataset.reference else [])}
+    return {"clean", *(column.rule for column in step.dataset.columns), *(["Cities"] if step.dataset.lookups else [])}
 
 
 FILES = {f"{path.parent.name}.{path.stem}": path.read_text() for path in (PROJECT / "init_db/schema").glob("*/*.sql")}
@@ -141,11 +141,11 @@ SECOND = {
     "attendance": {"attendance_id": "ATT002", "student_id": "STU002", "status": "LATE"},
     "assessments": {"assessment_id": "ASM002", "student_id": "STU003", "score": "8"},
 }
-assert set(CORRECTED) == set(SECOND) == set(contracts.DATASETS)
+assert set(CORRECTED) == set(SECOND) == set(DATASETS)
 
 
 def first_days(house) -> None:
     """Two days of every dataset: a correction, a duplicate, a rejected row and a flagged one in each."""
-    for name, dataset in contracts.DATASETS.items():
+    for name, dataset in DATASETS.items():
         house.rows(f"2024-02-01/{name}.csv", name, {}, SECOND[name], {dataset.key: ""}, {})
         house.rows(f"2024-02-02/{name}.csv", name, CORRECTED[name], SECOND[name])

@@ -26,8 +26,8 @@ import openpyxl
 import pytest
 from conftest import PROJECT, ROWS, House, csv_text
 
-from pipeline.contracts import DATASETS
-from pipeline.ingest import RawTickets
+from pipeline.datasets import DATASETS
+from pipeline.ingest import RAW
 from pipeline.step import UserError, ledger, look
 from targets.database import lock_key
 
@@ -118,10 +118,14 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
     "zero/tickets.xlsx": (b"", "the file is empty (0 bytes); send it again"),
     "missing/support_tickets.csv": (
         TICKETS.replace("subject", "x").replace("created_date", "y"),
-        "missing columns 'subject', 'created_date' (contract support_tickets has 9, the file 9). "
-        "Fix the header or add an alias in pipeline/contracts.py",
+        "missing columns 'subject', 'created_date'; line 1 was read as the header: 'ticket_id', 'student_id', 'x', "
+        "'description', 'priority', 'status', 'category', 'y', 'resolved_date'. "
+        "Fix the header or add an alias in pipeline/datasets/support_tickets.py",
     ),
-    "headless/support_tickets.csv": (ROW + "\n", "missing columns 'ticket_id', 'student_id', 'subject'"),
+    "headless/support_tickets.csv": (
+        ROW + "\n",
+        "'resolved_date'; line 1 was read as the header, and none of its 9 names is known. Fix the header or add an",
+    ),
     "repeated/support_tickets.csv": (
         TICKETS.replace("\n", ",x\n").replace("resolved_date,x", "resolved_date,Ticket ID"),
         "line 1: columns 'ticket_id' and 'Ticket ID' both mean 'ticket_id'; remove or rename one",
@@ -137,7 +141,8 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
     ),
     "bytes/support_tickets.csv": (
         b"\xef\xbb\xbf" + TICKETS.encode() + b"TKT002,\xff\n",
-        "of the file is not valid utf-8; save the file as UTF-8, or declare its encoding in pipeline/contracts.py",
+        "of the file is not valid utf-8; save the file as UTF-8, "
+        "or declare its encoding in pipeline/datasets/support_tickets.py",
     ),
     "sheet/support_tickets.csv": (sheet(["a"]), "is an Excel workbook named .csv; rename it to .xlsx"),
     "text/support_tickets.xlsx": (TICKETS, "save it as .xlsx, or if it is text rename it to .csv"),
@@ -698,8 +703,8 @@ def test_a_task_run_alone_sees_the_change_too(house):
         look(db)
     file.write_text(TICKETS + ROW.replace("TKT001", "TKT002") + "\n")
     with pytest.raises(UserError, match="changed while it was read"):
-        RawTickets().run()
-    assert not luigi.build([RawTickets()], local_scheduler=True, no_lock=True, log_level="CRITICAL")
+        RAW["support_tickets"]().run()
+    assert not luigi.build([RAW["support_tickets"]()], local_scheduler=True, no_lock=True, log_level="CRITICAL")
     assert house.query("select count(*) from etl.drops") == [(0,)]
 
 

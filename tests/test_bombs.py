@@ -23,7 +23,7 @@ from conftest import csv_text
 from limited import read_limited
 
 from pipeline import workbooks
-from pipeline.contracts import DATASETS
+from pipeline.datasets import DATASETS
 from pipeline.ingest import reading
 from pipeline.sources import SourceError, open_source
 

@@ -11,7 +11,7 @@ from oracle import CORRECTED, Oracle, first_days
 from test_staging import emptied, everything
 
 from pipeline.config import PROJECT
-from pipeline.contracts import DATASETS
+from pipeline.datasets import DATASETS
 
 EIGHT: list[tuple[str, ...]] = [()] * 8
 

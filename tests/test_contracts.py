@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from dataclasses import replace
 
 import pytest
 
 from pipeline import staging
-from pipeline.contracts import DATASETS, STAGED_TYPES, Column, Dataset
+from pipeline.config import PROJECT
+from pipeline.datasets import DATASETS
+from pipeline.datasets.__main__ import files, migration
+from pipeline.datasets.declaration import STAGED_TYPES, Column, Dataset
 from pipeline.drops import scan
 from pipeline.enrich import ENRICHMENT
 from pipeline.ingest import RAW
@@ -68,7 +72,27 @@ def key_columns(house, table: str) -> list[str]:
     ]
 
 
-# --- contracts and DDL ----------------------------------------------------------------------------------------------
+# --- declarations and DDL --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path, content", files().items(), ids=list(files()))
+def test_the_ddl_of_staging_is_what_the_declarations_say(path: str, content: str):
+    assert (PROJECT / "init_db" / path).read_text() == content, "run: make ddl"
+
+
+def test_the_state_files_make_all_of_raw():
+    assert migration() == "", "run: make ddl"
+
+
+def test_what_raw_lacks_goes_into_a_migration_that_only_adds(house, monkeypatch):
+    pets = replace(DATASETS["city_master"], name="pets")
+    longer = replace(DATASETS["city_master"], columns=(*DATASETS["city_master"].columns, Column("zip", "text")))
+    monkeypatch.setattr("pipeline.datasets.__main__.DATASETS", {"pets": pets, "city_master": longer})
+    made = migration()
+    assert made.splitlines()[-1] == "alter table raw.city_master add column if not exists zip text;"
+    house.query(made)
+    house.query(made)  # a migration may be applied twice
+    assert described(house, "raw.pets") == described(house, "raw.city_master")[:-1]
 
 
 def test_every_raw_table_holds_the_contracts_columns_as_text(house):
@@ -194,16 +218,20 @@ def test_the_comment_on_schema_staging_explains_the_columns_that_all_its_tables_
     assert [name for name in sorted(PROVENANCE) if name not in comment] == []
 
 
-# --- contracts themselves -------------------------------------------------------------------------------------------
+# --- declarations themselves -----------------------------------------------------------------------------------------
 
 
 @every_dataset
 def test_a_contract_is_whole(dataset: Dataset):
+    assert DATASETS[dataset.name] is dataset  # by the name of its file
     assert dataset.mode in ("append", "snapshot")
     assert dataset.key in dataset.column_names and dataset.column(dataset.key).rule in ("key", "student_id")
     assert len(set(dataset.staged_names)) == len(dataset.staged_names)
     assert set(dataset.groups) <= set(dataset.staged_names) - {dataset.key}
-    assert set(dataset.reference) <= set(DATASETS) - {dataset.name}
+    assert set(dataset.lookups) <= set(DATASETS) - {dataset.name}
+    assert all(column.comment for column in dataset.columns) and dataset.row
+    compared = {name for check in dataset.checks for name in (check.column, check.other) if isinstance(name, str)}
+    assert compared <= set(dataset.column_names)
     reserved = {"flags", "reasons", "quality_score", "_drop_id", "_line", "_build", "_extra", "_record"}
     assert reserved.isdisjoint({*dataset.staged_names, *dataset.column_names})
 
@@ -250,19 +278,19 @@ def test_a_vocabulary_is_closed_its_canonical_values_mean_themselves(dataset: Da
 
 @every_dataset
 def test_every_dataset_has_a_raw_and_a_staged_step(dataset: Dataset):
-    assert [step.target for step in RAW if step.dataset == dataset] == [f"raw.{dataset.name}"]
-    assert [step.target for step in STAGED if step.dataset == dataset] == [f"staging.{dataset.table}"]
+    assert RAW[dataset.name].target == f"raw.{dataset.name}"
+    assert STAGED[dataset.name].target == f"staging.{dataset.table}"
 
 
 @every_dataset
 def test_a_staged_step_reads_its_own_raw_and_the_reference_data_its_contract_names(dataset: Dataset):
-    step = next(step for step in STAGED if step.dataset == dataset)()
-    references = {f"staging.{DATASETS[name].table}" for name in dataset.reference}
+    step = STAGED[dataset.name]()
+    references = {f"staging.{DATASETS[name].table}" for name in dataset.lookups}
     assert {above.target for above in step.steps()} == {f"raw.{dataset.name}"} | references
 
 
 def test_every_step_has_a_family_name_and_a_target_of_its_own():
-    steps = list(dict.fromkeys((*RAW, *STAGED, *WAREHOUSE, *ENRICHMENT, *MARTS)))
+    steps = list(dict.fromkeys((*RAW.values(), *STAGED.values(), *WAREHOUSE, *ENRICHMENT, *MARTS)))
     assert len({step.target for step in steps}) == len({step.__name__ for step in steps}) == len(steps)
 
 

@@ -24,7 +24,7 @@ import psycopg2
 import pytest
 
 from init_db import server
-from pipeline.contracts import DATASETS
+from pipeline.datasets import DATASETS
 from targets import database, lifeline
 from tests import surroundings
 from tests.conftest import PROJECT, House, csv_text, url

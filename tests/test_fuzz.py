@@ -17,7 +17,7 @@ from limited import peak
 from mutations import Damaged, damaged
 from plain_readers import lines_of_records
 
-from pipeline.contracts import DATASETS
+from pipeline.datasets import DATASETS
 from pipeline.rules import Cities, Context, clean
 from pipeline.sources import Source, SourceError, open_source
 

@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from pipeline.config import settings
-from pipeline.contracts import DATASETS
+from pipeline.datasets import DATASETS
 from pipeline.guard import Profile, Tally, compared, compared_keys, judged
 from tests.conftest import csv_text
 

@@ -18,12 +18,14 @@ import pytest
 
 from agents.masking import masker
 from pipeline import rules
-from pipeline.contracts import DATASETS, SUPPORT_TICKETS, Column
+from pipeline.datasets import DATASETS
+from pipeline.datasets.declaration import Column
 from pipeline.formulas import restored
 from pipeline.reports import _csv_line
 from pipeline.rules import RULES, Cities, Context, judge, rejoin
 from pipeline.sources import open_source
 
+SUPPORT_TICKETS = DATASETS["support_tickets"]
 MB = 1_000_000
 CITIES = Cities.of([("Pune", "Maharashtra", "MH", ["Poona"]), ("Nashik", "Maharashtra", "MH", [])])
 CONTEXT = Context(dt.date(2024, 3, 1), cities=CITIES)

@@ -25,7 +25,7 @@ from groq_server import GroqServer
 from test_bad_input import LUIGI, sheet, tickets
 
 from agents.tickets import CATEGORIES, PRIORITIES, SENTIMENTS
-from pipeline.contracts import DATASETS
+from pipeline.datasets import DATASETS
 from pipeline.formulas import defused, restored
 
 pytestmark = pytest.mark.usefixtures("trusting")

@@ -25,7 +25,7 @@ from test_guard import artifacts
 from test_staging import everything
 
 from pipeline.config import PROJECT, eduflow
-from pipeline.contracts import DATASETS
+from pipeline.datasets import DATASETS
 from pipeline.reports import Artifact
 from pipeline.step import _Process, ledger, look
 from targets.database import Database
@@ -377,7 +377,7 @@ def test_comments_layout_and_code_that_no_target_names_build_nothing(copied):
     recipes = [copied.project / path for path in RECIPES if path.endswith(".py")]
     queries = [copied.project / path for path in RECIPES if path.endswith(".sql")]
     assert len(recipes) > 2 and len(queries) > 20
-    modules = (*recipes, copied.project / "pipeline/rules.py", contracts_of(copied))
+    modules = (*recipes, copied.project / "pipeline/rules.py", copied.project / "pipeline/datasets/attendance.py")
 
     def comment_all() -> None:
         for path in modules:
@@ -386,25 +386,23 @@ def test_comments_layout_and_code_that_no_target_names_build_nothing(copied):
             comment_query(path)
 
     copied.rebuilds(comment_all, set(), compare=False)
-    unnamed = [f"pipeline/{name}.py" for name in ("__main__", "audit", "analytics", "drops", "step", "contracts")]
+    unnamed = [
+        f"pipeline/{name}.py" for name in ("__main__", "audit", "analytics", "drops", "step", "datasets/declaration")
+    ]
     copied.rebuilds(lambda: [edit(copied, *touched(path))() for path in unnamed], set(), compare=False)
-
-
-def contracts_of(make: Make) -> Path:
-    return make.project / "pipeline/contracts.py"
 
 
 @pytest.mark.parametrize("names", [["attendance"], pytest.param(list(DATASETS), marks=faults)], ids=len)
 def test_a_contract_counts_by_its_value(copied, names):
     for name in names:
-        of_dataset = re.compile(rf'name="{name}",.*?aliases=\(', re.DOTALL)
-
-        def change(of_dataset: re.Pattern[str] = of_dataset) -> None:
-            text = contracts_of(copied).read_text()
-            assert of_dataset.search(text)
-            contracts_of(copied).write_text(of_dataset.sub(lambda found: found[0] + '"another_name", ', text, count=1))
-
+        file = f"pipeline/datasets/{name}.py"
+        change = edit(copied, file, "    aliases=(", '    aliases=("another_name", ')
         copied.rebuilds(change, copied.oracle.rebuilt(f"contract:{name}"), compare=False)
+
+
+def test_what_a_declaration_says_for_the_dictionary_alone_builds_nothing(copied):
+    file = "pipeline/datasets/attendance.py"
+    copied.rebuilds(edit(copied, file, 'comment="the school day"', 'comment="the day"'), set(), compare=False)
 
 
 def add_a_check(make: Make, relation: str) -> Callable[[], object]:
@@ -431,8 +429,8 @@ MEANT = {
     "rule": ("rule:percent", "pipeline/rules.py", '_capped")', '_limited")'),
     "definition": ("definition:RISK", "pipeline/definitions.py", "inactive=20,", "inactive=40,"),
     "contract": (
-        *("contract:student_progress", "pipeline/contracts.py"),
-        *('Column("module_id", "code", case="upper")', 'Column("module_id", "code", case="lower")'),
+        *("contract:student_progress", "pipeline/datasets/student_progress.py"),
+        *('Column("module_id", "code", case="upper"', 'Column("module_id", "code", case="lower"'),
     ),
     **{
         name: (f"recipe:pipeline/sql/{name}.sql", f"pipeline/sql/{name}.sql", old, new)

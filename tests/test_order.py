@@ -22,7 +22,8 @@ from test_rules import CITIES, DROP, MESS, RECORDS, frame_of
 from test_staging import AGE_A_RECIPE
 
 from pipeline.audit import graph
-from pipeline.contracts import DATASETS, Dataset
+from pipeline.datasets import DATASETS
+from pipeline.datasets.declaration import Dataset
 from pipeline.rules import Context, clean
 from pipeline.step import _Process
 from targets.database import Database

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from agents.causes import BY_RULE, CAUSES, cause_of, split_reason
 from agents.protocol import Unusable
 from agents.quality import DatasetQuality, QualityAgent, ReasonCount, RuleCount
-from pipeline.contracts import DATASETS, STAGED_TYPES, Column
+from pipeline.datasets import DATASETS
+from pipeline.datasets.declaration import STAGED_TYPES, Column
 
 AGENT = QualityAgent()
 CLEAN = DatasetQuality("attendance", 1000, 0, 0, (RuleCount("status", "attendance", 0, 0, 0),))

@@ -15,20 +15,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeline.contracts import (
-    ASSESSMENTS,
-    ATTENDANCE,
-    ATTENDANCE_STATUSES,
-    DATASETS,
-    PAYMENT_STATUS,
-    STUDENT_PROGRESS,
-    STUDENTS,
-    STUDENTS_ENROLLMENT,
-    Column,
-    Dataset,
-)
+from pipeline.datasets import DATASETS
+from pipeline.datasets.declaration import Column, Dataset
 from pipeline.rules import CANONICAL, RULES, Cities, Context, clean, differs, judge
 
+ASSESSMENTS = DATASETS["assessments"]
+ATTENDANCE = DATASETS["attendance"]
+STUDENTS = DATASETS["students"]
+STUDENTS_ENROLLMENT = DATASETS["students_enrollment"]
+STUDENT_PROGRESS = DATASETS["student_progress"]
+PAYMENT_STATUS = STUDENTS_ENROLLMENT.column("payment_status").words
+ATTENDANCE_STATUSES = ATTENDANCE.column("status").words
 DROP = dt.date(2024, 2, 8)
 CITIES = Cities.of(
     [
@@ -538,7 +535,14 @@ def test_percentages_are_capped(text, expected, flag):
 
 # --- rule 10: codes; and booleans, texts, lists ---------------------------------------------------------------------
 
-payment = partial(value_and_flag, "code", name="payment_status", case="upper", words=PAYMENT_STATUS, default="UNKNOWN")
+payment = partial(
+    value_and_flag,
+    "code",
+    name="payment_status",
+    case="upper",
+    words=PAYMENT_STATUS,
+    default="UNKNOWN",
+)
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ from conftest import ROWS, House, csv_text, json_text
 from test_bad_input import LUIGI, held, somebody_waits
 from test_durability import running, wait_until
 
-from pipeline.contracts import DATASETS
+from pipeline.datasets import DATASETS
 from pipeline.never_stored import is_secret
 from pipeline.sources import open_source
 from targets.database import Database, DatabaseError

@@ -5,6 +5,7 @@ import gzip
 import hashlib
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import openpyxl
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from plain_readers import csv_records
 
 from pipeline import sources
-from pipeline.contracts import Column, Dataset
+from pipeline.datasets.declaration import Column, Dataset
 from pipeline.sources import SourceError, open_source
 
 PETS = Dataset(
@@ -194,12 +195,58 @@ def test_an_empty_file_is_refused(tmp_path, content):
     assert refused(write(tmp_path, content, name)).reason == "empty_file"
 
 
+OPTIONAL = replace(PETS, columns=tuple(replace(c, optional=c.name in ("born", "owner_city")) for c in PETS.columns))
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("pets.csv", "pet_id,Tail,name\n1,long,Rex\n\n2,,Tom\n"),
+        ("pets.json", '[{"pet_id": "1", "Tail": "long", "name": "Rex"}, {"pet_id": "2", "name": "Tom"}]'),
+        ("pets.xlsx", [["pet_id", "Tail", "name"], ["1", "long", "Rex"], ["2", None, "Tom"]]),
+    ],
+)
+def test_an_optional_column_may_be_missing_and_is_null(tmp_path, name, content):
+    path = tmp_path / name
+    if isinstance(content, str):
+        path.write_text(content)
+    else:
+        book = openpyxl.Workbook()
+        for cells in content:
+            book.active.append(cells)
+        book.save(path)
+    with open_source(path, OPTIONAL) as source:
+        rows = [row for table in source.batches() for row in table.to_pylist()]
+        assert values(rows) == [("1", "Rex", None, None), ("2", "Tom", None, None)]
+        assert source.absent == ("born", "owner_city")
+        assert [extras(source, row) for row in rows] == [{"Tail": "long"}, {}]
+
+
+def test_what_is_given_in_one_object_is_not_absent(tmp_path):
+    path = write(tmp_path, '{"pet_id": "1", "name": "Rex"}\n{"pet_id": "2", "name": "Tom", "born": null}', "pets.jsonl")
+    with open_source(path, OPTIONAL) as source:
+        assert len(list(source.batches())) == 1
+        assert source.absent == ("owner_city",)
+
+
+def test_a_missing_column_is_told_with_the_header_and_the_names_that_come_near(tmp_path):
+    error = refused(write(tmp_path, "\nPet ID,namen,born,ownercity,city 2\n1,2,3,4,5\n"))
+    assert "missing columns 'name', 'owner_city'; line 2 was read as the header: 'Pet ID', 'namen'" in str(error)
+    assert "nearest: 'namen' for 'name', 'ownercity' for 'owner_city'. Fix the header" in str(error)
+
+
+def test_a_row_of_data_that_stands_where_a_header_should_is_not_shown(tmp_path):
+    error = refused(write(tmp_path, "1,Rex,2020-01-01,Pune\n"))
+    assert "line 1 was read as the header, and none of its 4 names is known" in str(error)
+    assert "Rex" not in str(error)
+
+
 def test_missing_columns_are_named_all_at_once(tmp_path):
     error = refused(write(tmp_path, "pet_id,nick,born\n1,2,3\n"), name="data/pets.csv")
     assert error.reason == "missing_columns"
     assert str(error) == (
-        "data/pets.csv: missing columns 'name', 'owner_city' (contract pets has 4, the file 3). "
-        "Fix the header or add an alias in pipeline/contracts.py"
+        "data/pets.csv: missing columns 'name', 'owner_city'; line 1 was read as the header: 'pet_id', 'nick', 'born'. "
+        "Fix the header or add an alias in pipeline/datasets/pets.py"
     )
 
 

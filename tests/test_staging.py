@@ -4,6 +4,7 @@ recipe changed. Every row is accounted for, and what is built on staging follows
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from itertools import pairwise, permutations
 
 import psycopg2
@@ -13,7 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pipeline.config import PROJECT
-from pipeline.contracts import DATASETS
+from pipeline.datasets import DATASETS
+from pipeline.ingest import RAW
+from pipeline.staging import STAGED
 
 pytestmark = pytest.mark.usefixtures("trusting")
 
@@ -483,3 +486,32 @@ def test_any_order_and_any_split_into_runs_gives_the_same(house, data, drops):
         run = {path: content for file in shuffled[start:end] for path, content in file.items()}
         load(house, run, goal="Warehouse")
     assert everything(house) == at_once
+
+
+# --- columns that a file may lack -----------------------------------------------------------------------------------
+
+
+def test_an_optional_column_that_a_file_lacks_is_null_in_its_rows_and_said_once(house, monkeypatch, capsys):
+    tickets = DATASETS["support_tickets"]
+    columns = (replace(c, optional=True, missing="gone") if c.name == "category" else c for c in tickets.columns)
+    changed = replace(tickets, columns=tuple(columns))
+    for step in (RAW["support_tickets"], STAGED["support_tickets"]):
+        monkeypatch.setattr(step, "dataset", changed)
+    monkeypatch.setitem(DATASETS, "support_tickets", changed)
+    names = [name for name in changed.column_names if name != "category"]
+    rows = [{"ticket_id": f"T{number}", "category": ""} for number in range(100)]
+    before = [{"ticket_id": f"B{number}"} for number in range(100)]  # enough for the guard to compare the two
+    house.drop("2024-02-08/support_tickets.csv", csv_text("support_tickets", *before))
+    house.drop("2024-02-09/support_tickets.csv", csv_text("support_tickets", *rows, columns=names))
+    house.drop("2024-02-10/support_tickets.csv", csv_text("support_tickets", {"ticket_id": "C1", "category": ""}))
+    assert house.run("StagedTickets") == 0
+    found = house.query("""
+        select left(ticket_id, 1), category is null, flags::text, count(*) from staging.stg_tickets
+        group by 1, 2, 3 order by 1
+    """)
+    assert found == [("B", False, "{}", 100), ("C", True, "{gone}", 1), ("T", True, "{}", 100)]
+    capsys.readouterr()
+    assert house.do("account", "2") == 0
+    assert capsys.readouterr().out.count("column 'category' is not in the file") == 1
+    assert house.do("account", "1") == 0
+    assert "not in the file" not in capsys.readouterr().out

@@ -17,8 +17,8 @@ from agents.tickets.issues import CODES
 from agents.tickets.replies import TEMPLATES, code
 from agents.tickets.words import mend, read, stem
 from bench.tickets import ASPECTS, HALVES, accuracy, answers, labelled, macro_f1, tickets_per_second
-from pipeline import contracts
 from pipeline.config import PROJECT
+from pipeline.datasets import support_tickets
 
 AGENT = TicketAgent()
 
@@ -280,8 +280,8 @@ def test_the_reply_is_one_of_our_templates_chosen_by_mood_and_category():
 
 
 def test_the_vocabularies_are_those_of_the_contract():
-    assert set(CATEGORIES) == {value for _, value in contracts.TICKET_CATEGORIES}
-    assert tuple(value for _, value in contracts.PRIORITIES) == PRIORITIES
+    assert set(CATEGORIES) == {value for _, value in support_tickets.CATEGORIES}
+    assert tuple(value for _, value in support_tickets.PRIORITIES) == PRIORITIES
 
 
 # --- words ----------------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ import init_db
 from pipeline.cli.run import lacks_data_folder
 from pipeline.cli.tables import nearby, print_json, print_table
 from pipeline.config import Settings
+from pipeline.datasets import DATASETS
 from pipeline.step import State, UserError, ledger, look, looking
 from targets.parts import some
 
@@ -33,7 +34,7 @@ def plan(arguments: argparse.Namespace, options: Settings) -> int:
     with looking(options) as db:
         changes = init_db.survey(db)
         state = look(db, options)
-        arrivals = [arrival for step in RAW for arrival in step().arrivals(state).new]
+        arrivals = [arrival for step in RAW.values() for arrival in step().arrivals(state).new]
         steps = [(step.target, step.why(state)) for step in graph()]
         waits = waiting(state.drops, state.scan)
     if arguments.json:
@@ -78,10 +79,19 @@ EMPTY_CELLS = text("""
     where drop_id = :drop and n.empty > 0 order by n.empty desc, n.name
 """)
 
-NEVER_STORED = text("""
-    select name from etl.drops cross join lateral jsonb_array_elements_text(format -> 'never_stored') as n (name)
-    where drop_id = :drop
+RULE_STATS = text("""
+    select "column", rule, changed, flagged, rejected from etl.rule_stats
+    where drop_id = :drop and changed + flagged + rejected > 0 order by 1, 2
 """)
+
+LOST_ROWS = text("""
+    select r.line, r.outcome, array_to_string(r.reasons, ', ') as reasons, r.key,
+        case when o.line is not null then 'yes' when r.outcome = 'rejected' then 'no' end as open
+    from etl.rejects as r left join staging.open_rejects as o using (drop_id, line)
+    where r.drop_id = :drop order by r.line
+""")
+
+SHAPE = text("select coalesce(format, '{}') from etl.drops where drop_id = :drop")
 
 
 def account(arguments: argparse.Namespace, options: Settings) -> int:
@@ -99,34 +109,22 @@ def account(arguments: argparse.Namespace, options: Settings) -> int:
         if drop is None:
             raise UserError(f"There is no drop {arguments.drop}. eduflow account lists them.")
         values = {"drop": arguments.drop}
-        stats = db.execute(
-            text("""
-                select "column", rule, changed, flagged, rejected from etl.rule_stats
-                where drop_id = :drop and changed + flagged + rejected > 0 order by 1, 2
-            """),
-            values,
-        )
-        rejects = db.execute(
-            text("""
-                select r.line, r.outcome, array_to_string(r.reasons, ', ') as reasons, r.key,
-                    case when o.line is not null then 'yes' when r.outcome = 'rejected' then 'no' end as open
-                from etl.rejects as r left join staging.open_rejects as o using (drop_id, line)
-                where r.drop_id = :drop order by r.line
-            """),
-            values,
-        )
-        empty = [dict(row._mapping) for row in db.execute(EMPTY_CELLS, values)]
-        rules, rows = ([dict(row._mapping) for row in found] for found in (stats, rejects))
+        queries = (EMPTY_CELLS, RULE_STATS, LOST_ROWS)
+        empty, rules, rows = ([dict(row._mapping) for row in db.execute(query, values)] for query in queries)
+        shape = db.execute(SHAPE, values).scalar_one()
+        never, absent = shape.get("never_stored", []), DATASETS[drop["dataset"]].absent(shape.get("fields", ()))
         if arguments.json:
-            never = list(db.execute(NEVER_STORED, values).scalars())
-            document = {**drop, "never_stored": never, "empty_cells": empty, "rules": rules, "lost_rows": rows}
+            columns = {"never_stored": never, "absent_columns": absent, "empty_cells": empty}
+            document = {**drop, **columns, "rules": rules, "lost_rows": rows}
             print_json({**document, **_to_decide_by_document(db, look(db, options), arguments.drop)})
             return 0
         for name, value in drop.items():
             if value is not None:
                 print(f"{name:13} {shown(str(value))}")
-        for name in db.execute(NEVER_STORED, values).scalars():
+        for name in never:
             print(f"column {shown(name)!r} is never stored")
+        for name in absent:
+            print(f"column {name!r} is not in the file, and may be missing: it is empty in every row")
         if drop["status"] in ("held", "refused"):
             _to_decide_by(db, look(db, options), arguments.drop)
             if drop["status"] == "held":

@@ -361,7 +361,7 @@ def _print_some(what: str, items: list[str]) -> None:
 
 def _changed(db: Any) -> list[dict[str, Any]]:
     """Per dataset, what this run landed and what that changed in staging."""
-    from pipeline.contracts import DATASETS
+    from pipeline.datasets import DATASETS
 
     query = text("""
         select

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, text
 
 import init_db
 from pipeline.audit import graph
-from pipeline.contracts import DATASETS
+from pipeline.datasets import DATASETS
 from pipeline.dictionary import lineage
 from pipeline.step import Step
 

@@ -9,7 +9,7 @@ import re
 
 from pipeline.audit import graph
 from pipeline.config import PROJECT
-from pipeline.contracts import DATASETS
+from pipeline.datasets import DATASETS
 from pipeline.dictionary.drawing import Box, Layout, draw, lay_out
 from pipeline.step import Step
 

@@ -18,7 +18,8 @@ import init_db
 from pipeline import sources
 from pipeline.checks import HEADER
 from pipeline.config import PROJECT
-from pipeline.contracts import DATASETS, Column, Dataset
+from pipeline.datasets import DATASETS
+from pipeline.datasets.declaration import Column, Dataset
 from pipeline.dictionary import lineage
 from pipeline.dictionary.catalogue import A_ROW, SHARED, Catalogue, Relation
 from pipeline.rules import HARD_RULES, RULES, Cities, Context, judge
@@ -43,7 +44,7 @@ def pages(db: Connection) -> dict[str, str]:
     return {PAGE: "\n".join(page(all_of)), PICTURE: lineage.picture()}
 
 
-# --- what a contract says -------------------------------------------------------------------------------------------
+# --- what a declaration says ----------------------------------------------------------------------------------------
 
 # A rule shows what it objects to when it is given these.
 PROBES = ("", "no such word", "?!", "\0", "-5", "150", "1900-01-01", "x" * 300)
@@ -54,8 +55,6 @@ RECORD_CODES: dict[str, tuple[tuple[str, ...], bool, str]] = {
     "field_count": ((), True, "too few fields, or too many and no such way; the record is kept whole"),
     "record_unreadable": ((), True, "JSON: no object, or one with text that no database can hold; it is kept whole"),
     "state_mismatch": (("city", "state"), False, "the city lies in another state, by the city list"),
-    "score_above_maximum": (("score", "max_score"), True, "more points than there were to get"),
-    "max_score_not_positive": (("score", "max_score"), True, "no points to get"),
 }
 
 
@@ -68,7 +67,8 @@ def codes(column: Column) -> tuple[list[str], list[str]]:
 def record_codes(dataset: Dataset) -> list[tuple[str, bool, str]]:
     """(code, whether it rejects, what it means) of the codes that look at more than one column of a row."""
     names = set(dataset.column_names)
-    return [(code, hard, said) for code, (needs, hard, said) in RECORD_CODES.items() if set(needs) <= names]
+    of_all = [(code, hard, said) for code, (needs, hard, said) in RECORD_CODES.items() if set(needs) <= names]
+    return of_all + [(check.code, True, check.what) for check in dataset.checks]
 
 
 def blank(column: Column) -> str:
@@ -93,8 +93,8 @@ def vocabulary(column: Column) -> str:
 
 INTRODUCTION = f"""# Data dictionary
 
-Written by `make docs` from the contracts, the rules, the comments in the DDL and the heads of the queries. Don't edit
-it: mend the source, write it again; a test says when it is out of date.
+Written by `make docs` from the declarations, the rules, the comments in the DDL and the heads of the queries. Don't
+edit it: mend the source, write it again; a test says when it is out of date.
 
 ![What each table is made from: raw, staging, warehouse, marts and files]({PICTURE})
 
@@ -108,7 +108,7 @@ holds the newest accepted row of every key. **warehouse** and **analytics** are 
 DATASETS_INTRODUCTION = f"""A file is known by its name: the dataset, or another name of it, in any case, perhaps with a
 date, in any folder, ending in {", ".join(f"`.{ending}`" for ending in sources.FORMATS)}
 (but for `.xlsx` also `.gz`). Headers match in any case and any order; blanks and signs in them count as `_`. A column
-outside the contract is kept in raw; a column that is missing refuses the file.
+outside the contract is kept in raw; a column that is missing refuses the file, unless it may be missing.
 """
 MODES = {
     "append": "adds rows, and corrects those whose key is known",
@@ -148,8 +148,8 @@ def _dataset(all_of: Catalogue, dataset: Dataset) -> Iterator[str]:
     yield f"- **a file** {MODES[dataset.mode]} (`{dataset.mode}`)"
     yield f"- **natural key** `{dataset.key}`"
     yield f"- **text** UTF-8 or UTF-16, else {dataset.encoding or 'refused'}"
-    if dataset.reference:
-        yield f"- **looked up in** the newest {', '.join(map(_link, dataset.reference))}"
+    if dataset.lookups:
+        yield f"- **looked up in** the newest {', '.join(map(_link, dataset.lookups))}"
     kept = f", every version in {_link(f'staging.{dataset.versions}')}" if dataset.versions else ""
     yield f"- **goes to** {_link(f'raw.{dataset.name}')}, then {_link(f'staging.{dataset.table}')}{kept}"
     yield ""
@@ -168,13 +168,18 @@ def _contract_row(all_of: Catalogue, dataset: Dataset, column: Column) -> tuple[
     flags, rejects = (", ".join(f"`{code}`" for code in found) for found in codes(column))
     also = f"<br>also `{'`, `'.join(column.aliases)}`" if column.aliases else ""
     words = f": {vocabulary(column)}" if column.words else f", {column.case} case" if column.case else ""
+    named = (
+        f"; names {'an' if column.references[0] in 'aeiou' else 'a'} {column.references}"
+        if column.references and column.name != dataset.key
+        else ""
+    )
     staged = [
         f"`{name}` {kind}: {_text(all_of.describe(f'staging.{dataset.table}', name))}" for name, kind in column.staged
     ]
-    star = " ★" if column.name == dataset.key else ""
+    star = " ★" if column.name == dataset.key else " (may be missing)" if column.optional else ""
     return (
         f"`{column.name}`{star}{also}",
-        f"[{column.rule}](#rules){words}",
+        f"[{column.rule}](#rules){words}{named}",
         blank(column),
         flags,
         rejects,

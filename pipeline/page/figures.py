@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from pipeline import held
-from pipeline.contracts import DATASETS
+from pipeline.datasets import DATASETS
 from pipeline.drops import Drop, datasets_without_a_file, shown, unsettled
 from pipeline.page.html import ATTENDANCE, AWAY, NOTICED, SCORE, Facts, Row
 from pipeline.page.opinions import Opinions

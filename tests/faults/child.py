@@ -41,7 +41,7 @@ def _import_everything() -> None:
     import pipeline.page.html  # what the product imports late
     from pipeline.audit import graph
     from pipeline.config import PROJECT
-    from pipeline.contracts import DATASETS
+    from pipeline.datasets import DATASETS
     from pipeline.staging import rule_parts
     from targets.parts import source_digest
 

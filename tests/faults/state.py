@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from pipeline.contracts import DATASETS
+from pipeline.datasets import DATASETS
 
 DERIVED = ("staging", "warehouse", "analytics")
 ALL = ("raw", "etl", *DERIVED)

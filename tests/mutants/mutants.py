@@ -92,9 +92,9 @@ MUTANTS = (
     ),
     mutant(
         *("glob in requires()", "pipeline/ingest.py"),
-        "        return [step() for step in RAW]\n",
+        "        return [step() for step in RAW.values()]\n",
         "        from pipeline.config import settings\n\n"
-        '        return [step() for step in RAW if any(settings().data_dir.rglob(f"{step.dataset.name}*"))]\n',
+        '        return [step() for step in RAW.values() if any(settings().data_dir.rglob(f"{step.dataset.name}*"))]\n',
         "test_durability.py::test_a_goal_lands_and_stages_a_file_whatever_it_is_called_and_though_it_is_gone_by_now",
     ),
     mutant(

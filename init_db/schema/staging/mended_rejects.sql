@@ -10,21 +10,7 @@ with recursive named as (
     where n.partial and n.status = 'staged'
 ),
 sent as (
-    select _drop_id, _line, _extra from raw.students_enrollment where _drop_id = any(array(select drop_id from named))
-    union all
-    select _drop_id, _line, _extra from raw.student_progress where _drop_id = any(array(select drop_id from named))
-    union all
-    select _drop_id, _line, _extra from raw.course_catalog where _drop_id = any(array(select drop_id from named))
-    union all
-    select _drop_id, _line, _extra from raw.support_tickets where _drop_id = any(array(select drop_id from named))
-    union all
-    select _drop_id, _line, _extra from raw.city_master where _drop_id = any(array(select drop_id from named))
-    union all
-    select _drop_id, _line, _extra from raw.students where _drop_id = any(array(select drop_id from named))
-    union all
-    select _drop_id, _line, _extra from raw.attendance where _drop_id = any(array(select drop_id from named))
-    union all
-    select _drop_id, _line, _extra from raw.assessments where _drop_id = any(array(select drop_id from named))
+    select _drop_id, _line, _extra from staging.raw_records where _drop_id = any(array(select drop_id from named))
 ),
 lines as (
     select
