@@ -277,7 +277,7 @@ def test_a_course_provider_without_a_school_has_its_courses_and_learning(house):
     assert "No activity for 22 days : since 10 Jan 2024" in said
     assert "Algebra CRS001 3 10.0 % " in said
     assert sum(1 for tag, _ in outline.tags if tag == "svg") == 2
-    assert "No file yet for: Support tickets, City master, Students, Attendance, Assessments" in said
+    assert "No file yet for: Assessments, Attendance, City master, Students, Support tickets" in said
 
 
 def test_a_student_called_script_is_a_name_and_no_script(house):

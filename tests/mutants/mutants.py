@@ -104,9 +104,9 @@ MUTANTS = (
         "test_durability.py::test_a_file_that_comes_while_a_run_is_under_way_waits_for_the_next_one",
     ),
     mutant(
-        *("an insignificant parameter", "pipeline/staging.py"),
-        'options = ("phone_country_code", "phone_digits")',
-        'options = ("phone_country_code",)',
+        *("an insignificant parameter", "pipeline/datasets/declaration.py"),
+        '"phone": ("phone_country_code", "phone_digits")',
+        '"phone": ("phone_country_code",)',
         "test_durability.py::test_a_setting_that_cleans_cleans_again_when_it_changes",
     ),
     mutant(
