@@ -42,6 +42,14 @@ class Worker(luigi.worker.Worker):
             raise UserError("The scheduler names a task that this run did not ask for: refused. Is it your scheduler?")
         return task_id
 
+    def _run_task(self, task_id: str) -> None:
+        """Run it. What was run in this process is told at once: else the scheduler would be asked for more before it
+        knows what has become ready."""
+        super()._run_task(task_id)
+        process = self._running_tasks.get(task_id)
+        if process and not process.use_multiprocessing:
+            self._handle_next_task()
+
     def _create_task_process(self, task: luigi.Task) -> luigi.worker.TaskProcess:
         process: luigi.worker.TaskProcess = super()._create_task_process(task)
         if process.use_multiprocessing and not worth_a_fork(task):
