@@ -195,9 +195,8 @@ class RiskAgent:
         if set(answer) != {"explanation"}:
             raise Unusable("wrong_fields")
         opinion = self.opine(record)
-        numbers: list[int | float | Decimal] = [
-            *(opinion.score, 100, self.rule.ticket_days, self.rule.low_score, self.rule.score_days)
-        ]
+        rule = self.rule
+        numbers: list[int | float | Decimal] = [opinion.score, 100, rule.ticket_days, rule.low_score, rule.score_days]
         for factor in opinion.factors:
             said = (factor.value, factor.threshold, factor.points)
             numbers += [value for value in said if isinstance(value, int | float | Decimal)]

@@ -24,21 +24,13 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from pipeline.config import Settings, settings
-from pipeline.reports import Artifact, Metrics, ReportPage, RunSummary, waiting_kinds
+from pipeline.reports import ATTEMPT_METRICS, Artifact, Metrics, ReportPage, RunSummary, waiting_kinds
 from pipeline.step import UserError, glance, ledger, look, note_run, run_id
 from targets.artifact import ArtifactError, write_files
 from targets.database import DatabaseError, lock
 
 GOING_ON = 0x45445247  # the class of the locks that attempts hold: any constant does
 ENDINGS = {0: "ok", 130: "interrupted", 143: "interrupted"}
-METRICS = {
-    "last_attempt_timestamp_seconds": "When the last attempt to run ended, whatever became of it.",
-    "last_attempt_exit_code": "Its exit code: 0 is good, 30 says that something failed or waits for a person.",
-    "last_attempt_duration_seconds": "How long it took.",
-    "last_success_timestamp_seconds": "When an attempt last ended with exit code 0.",
-    "last_new_data_timestamp_seconds": "When a file last arrived.",
-    "waiting": "What waits for a person, by kind: held and refused drops, files that were not recognised.",
-}
 # A line of Prometheus' text format
 EXPOSED = re.compile(r"# (?:HELP|TYPE) \S+ .*|[a-zA-Z_:][\w:]*(?:\{.*\})? (?:NaN|[+-]?(?:Inf|[0-9.]+(?:e[+-]?\d+)?))")
 
@@ -171,21 +163,24 @@ def _iso(when: datetime) -> str:
 def publish(options: Settings, attempt: Attempt, *, database: bool = True) -> None:
     """Note the attempt in the files of the output folder; these notes are no edits: see `Artifact.notes`."""
 
-    def rewrite(step: Artifact, name: str, noted: Callable[[str], str]) -> None:
+    def rewrite(step: Artifact, noted: dict[str, Callable[[str], str]]) -> None:
         # One lock at a time: who builds a step holds its own and waits for those of its inputs.
         with ledger(options) if database else contextlib.nullcontext() as db:
             if db is not None:
                 lock(db, step.target, [])
-            before = _read(options.output_dir / name)
-            after = noted(before)
-            if after != before:
-                write_files(options.output_dir, step.pattern, {name: [after]}, mode=step.mode)
+            pages = {name: _read(options.output_dir / name) for name in noted}
+            files = {name: [after] for name, page in pages.items() if (after := noted[name](page)) != page}
+            if files:
+                write_files(options.output_dir, step.pattern, files, mode=step.mode)
 
-    rewrite(RunSummary(), "run_summary.md", lambda page: f"{in_words(attempt)}\n\n{_unnoted(RunSummary, page)}")
-    rewrite(RunSummary(), "run_summary.json", lambda page: _json(page, attempt))
-    rewrite(Metrics(), "metrics.prom", lambda page: metrics(page, attempt))
+    summary: dict[str, Callable[[str], str]] = {
+        "run_summary.md": lambda page: f"{in_words(attempt)}\n\n{_unnoted(RunSummary, page)}",
+        "run_summary.json": lambda page: _json(page, attempt),
+    }
+    rewrite(RunSummary(), summary)
+    rewrite(Metrics(), {"metrics.prom": lambda page: metrics(page, attempt)})
     is_older = attempt.exit_code and not (database and ReportPage().is_current(glance()))
-    rewrite(ReportPage(), "report.html", lambda page: _bannered(page, banner(attempt) if is_older else ""))
+    rewrite(ReportPage(), {"report.html": lambda page: _bannered(page, banner(attempt) if is_older else "")})
 
 
 def _read(path: Path) -> str:
@@ -253,7 +248,7 @@ def metrics(page: str, attempt: Attempt) -> str:
         found = [f"eduflow_{name}{value}" for value in values]
         found = found or [line for line in before if re.match(rf"eduflow_{name}\b", line)]
         if found:
-            kept += [f"# HELP eduflow_{name} {METRICS[name]}", f"# TYPE eduflow_{name} gauge", *found]
+            kept += [f"# HELP eduflow_{name} {ATTEMPT_METRICS[name]}", f"# TYPE eduflow_{name} gauge", *found]
     return "\n".join(kept) + "\n"
 
 

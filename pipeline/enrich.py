@@ -280,17 +280,7 @@ RISK_FACTS = ("days_since_activity", "mean_completion", "payment_status", "negat
 
 
 # The staged steps write what it reads of the ledger, beside their tables.
-@requires(
-    enrollments=STAGED["students_enrollment"],
-    progress=STAGED["student_progress"],
-    courses=STAGED["course_catalog"],
-    tickets=STAGED["support_tickets"],
-    cities=STAGED["city_master"],
-    roster=STAGED["students"],
-    attendance=STAGED["attendance"],
-    assessments=STAGED["assessments"],
-    checked=CheckWarehouse,
-)
+@requires(**STAGED, checked=CheckWarehouse)
 class QualityAnalysis(Enrichment):
     """Why rows of each dataset went wrong, and what to mend."""
 

@@ -107,18 +107,12 @@ class Raw(Step):
             log.warning("refused %s", error)
             return 0
         savepoint.commit()
-        outside = f", outside the contract: {_listed(source.extra)}" if source.extra else ""
+        outside = f", outside the contract: {sources.listed(source.extra, shown)}" if source.extra else ""
         hidden = "".join(f", column {shown(column)!r} is never stored" for column in source.never_stored[:20])
-        absent = f", without {_listed(source.absent)}" if source.absent else ""
+        absent = f", without {sources.listed(source.absent, shown)}" if source.absent else ""
         said = f"{source.rows:,} records, drop date {arrival.drop_date}{outside}{hidden}{absent}"
         log.info("landed %s: %s", name, said)
         return source.rows
-
-
-def _listed(names: tuple[str, ...]) -> str:
-    """Names from a file, as they may be printed: not thousands of them, and none of thousands of letters."""
-    said = [shown(name if len(name) <= 60 else name[:60] + "...") for name in names[:20]]
-    return ", ".join(said) + (f" and {len(names) - len(said):,} more" if len(names) > len(said) else "")
 
 
 def judge_digest(dataset: Dataset, options: Settings) -> str:

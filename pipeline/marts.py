@@ -95,18 +95,7 @@ class CoursePerformance(Mart):
 
 
 # The staged steps write the counts it reads, beside their tables.
-@requires(
-    as_of=AsOf,
-    enrollments=STAGED["students_enrollment"],
-    progress=STAGED["student_progress"],
-    courses=STAGED["course_catalog"],
-    tickets=STAGED["support_tickets"],
-    cities=STAGED["city_master"],
-    roster=STAGED["students"],
-    attendance=STAGED["attendance"],
-    assessments=STAGED["assessments"],
-    checked=CheckStaging,
-)
+@requires(**STAGED, as_of=AsOf, checked=CheckStaging)
 class DataQuality(Mart):
     """What each rule found in each drop."""
 

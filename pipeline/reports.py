@@ -235,11 +235,22 @@ class RunSummary(Artifact):
         return Built(1, 1, content=self.write(build, files).content)
 
 
+# What an attempt adds to metrics.prom: name -> help.
+ATTEMPT_METRICS = {
+    "last_attempt_timestamp_seconds": "When the last attempt to run ended, whatever became of it.",
+    "last_attempt_exit_code": "Its exit code: 0 is good, 30 says that something failed or waits for a person.",
+    "last_attempt_duration_seconds": "How long it took.",
+    "last_success_timestamp_seconds": "When an attempt last ended with exit code 0.",
+    "last_new_data_timestamp_seconds": "When a file last arrived.",
+    "waiting": "What waits for a person, by kind: held and refused drops, files that were not recognised.",
+}
+
+
 class Metrics(Artifact):
     """The run in numbers, for Prometheus."""
 
     target, pattern = "output/metrics", "metrics.prom"
-    notes = re.compile(rb"^(?:# (?:HELP|TYPE) )?eduflow_(?:last_|waiting\b).*\n", re.M)
+    notes = re.compile(rf"^(?:# (?:HELP|TYPE) )?eduflow_(?:{'|'.join(ATTEMPT_METRICS)})\b.*\n".encode(), re.M)
     mode = 0o644  # it holds no names, and the node exporter runs as another user
     recipe = ("pipeline/metrics.py",)
 

@@ -179,6 +179,10 @@ class Source:
         """The optional columns that the file lacks."""
         return self.dataset.absent(self.fields)
 
+    def _declared_at(self) -> list[int | None]:
+        """Where the declared columns stand in a record; None: the file lacks it."""
+        return [self.fields.index(name) if name in self.fields else None for name in self.dataset.column_names]
+
     def _require(self, found: Container[str | None], names: Sequence[str], line: int | None) -> None:
         """Refuse a file without a column that is not optional. line: where its names stand; None = they are keys."""
         missing = [c.name for c in self.dataset.columns if c.name not in found and not c.optional]
@@ -190,7 +194,7 @@ class Source:
             # a first row of data, perhaps: its cells are not shown
             said += f"{read}, and " * bool(line) + f"none of its {len(names)} names is known. "
         else:
-            said += f"{read}: {_listed(names)}{self._nearest(missing, names)}. "
+            said += f"{read}: {listed(names)}{self._nearest(missing, names)}. "
         what = f"{said}{self.remedy} or add an alias in pipeline/datasets/{self.dataset.name}.py"
         raise self._error("missing_columns", what)
 
@@ -498,8 +502,7 @@ class _Csv(_Text):
                 for column in good.columns
             ]
             good = pa.Table.from_arrays(restored, good.column_names)
-        places = [self.fields.index(name) if name in self.fields else None for name in self.dataset.column_names]
-        columns = [None if place is None else good.column(place) for place in places]
+        columns = [None if place is None else good.column(place) for place in self._declared_at()]
         table = _table(self.dataset, starts[~is_bad], columns, self._extra_json(good), None)
         empty = _all_empty([column for column in columns if column is not None])
         if empty.any():  # ",,," is a record, a blank line is none
@@ -834,9 +837,7 @@ class _Sheet(Source):
 
     def _rows_table(self, rows: list[tuple[Any, ...]]) -> pa.Table:
         lines, *cells = zip(*rows, strict=True)
-        columns = [
-            cells[self.fields.index(name)] if name in self.fields else None for name in self.dataset.column_names
-        ]
+        columns = [None if place is None else cells[place] for place in self._declared_at()]
         outside = [(self._keys[name], cells[i]) for i, name in enumerate(self.header) if name in self._keys]
         filled = ({key: values[row] for key, values in outside if values[row]} for row in range(len(lines)))
         extra = [json.dumps(cells, ensure_ascii=False) if cells else None for cells in filled] if outside else None
@@ -897,12 +898,13 @@ def _suffix(path: Path) -> str:
 
 
 def _shown(name: str) -> str:
-    return repr(name if len(name) <= 60 else name[:60] + "...")
+    return listed([name])
 
 
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - MOST_LISTED:,} more" if len(names) > MOST_LISTED else ""
-    return ", ".join(map(_shown, names[:MOST_LISTED])) + more
+def listed(names: Sequence[str], written: Callable[[str], str] = repr) -> str:
+    """Names from a file, as they may be printed: not thousands of them, and none of thousands of letters."""
+    said = [written(name if len(name) <= 60 else name[:60] + "...") for name in names[:MOST_LISTED]]
+    return ", ".join(said) + (f" and {len(names) - len(said):,} more" if len(names) > len(said) else "")
 
 
 def _key(place: int, name: str) -> str:

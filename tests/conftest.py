@@ -21,6 +21,7 @@ from typing import Any
 import psycopg2
 import pytest
 
+from bench.digests import TABLES
 from init_db import create_derived, migrate, server
 from pipeline.cli import main
 from pipeline.datasets import DATASETS
@@ -199,14 +200,7 @@ class House:
 
     def contents(self) -> dict[str, list[tuple[Any, ...]]]:
         """Every derived table, without the columns that say how it was loaded."""
-        tables = self.query("""
-            select format('%I.%I', table_schema, table_name),
-                string_agg(quote_ident(column_name), ', ' order by ordinal_position)
-            from information_schema.columns inner join information_schema.tables using (table_schema, table_name)
-            where table_schema in ('staging', 'warehouse', 'analytics') and table_type = 'BASE TABLE'
-                and column_name not like '\\_%'
-            group by 1
-        """)
+        tables = self.query(TABLES)
         return {table: sorted(self.query(f"select {columns} from {table}"), key=repr) for table, columns in tables}
 
 

@@ -17,8 +17,9 @@ cp -a /etc/. "$scratch/etc"
 mount --bind "$scratch/etc" /etc
 for folder in /opt /srv; do mount -t tmpfs -o mode=755 tmpfs "$folder"; done
 mount -t tmpfs -o mode=1777 tmpfs /tmp
-# a Python below a private folder, like /root/.pyenv, is shown at its place to everybody
-if [[ $python == /root/* ]]; then mount -t tmpfs -o mode=755 tmpfs /root; fi
+# a Python below root's own folder, which is private, is shown at its place to everybody
+private=$(getent passwd 0 | cut -d: -f6)
+if [[ $python == "$private"/* ]]; then mount -t tmpfs -o mode=755 tmpfs "$private"; fi
 mkdir -p /opt/eduflow "$python"
 [ -e "$python/bin" ] || mount --bind "$scratch/python" "$python"
 mount --bind "$scratch/project" /opt/eduflow

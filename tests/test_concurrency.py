@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
 
 import pytest
 from oracle import CORRECTED, Oracle, first_days
+from test_durability import running, wait_until
 from test_staging import emptied, everything
 
 from pipeline.config import PROJECT
@@ -85,24 +87,12 @@ def test_a_file_that_takes_long_to_land_keeps_no_other_dataset_waiting(house):
     assert house.run("Ingest") == 0  # the tables
     house.rows("students.csv", "students", {})
     house.rows("attendance.csv", "attendance", {})
-    holder = house.database.connect()
-    try:
-        with holder.cursor() as cursor:
-            cursor.execute("lock table raw.students in access exclusive mode")
-        slow = subprocess.Popen(
-            [sys.executable, "-m", "pipeline", "run", "RawStudents"],
-            cwd=PROJECT,
-            env={**os.environ, **house.environment},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        landing = "select count(*) from pg_locks where relation = 'raw.students'::regclass and not granted"
-        while not house.one(landing):
-            assert slow.poll() is None, slow.communicate()
-        other = house.command("-m", "pipeline", "run", "RawAttendance")  # its time limit is the test
-        assert other.returncode == 0, other.stdout + other.stderr
-    finally:
-        holder.close()
-    assert slow.wait(timeout=60) == 0
+    landing = "select count(*) from pg_locks where relation = 'raw.students'::regclass and not granted"
+    with running(house, "-m", "pipeline", "run", "RawStudents") as slow:
+        with contextlib.closing(house.database.connect()) as holder:
+            holder.cursor().execute("lock table raw.students in access exclusive mode")
+            wait_until(slow, lambda: house.one(landing))
+            other = house.command("-m", "pipeline", "run", "RawAttendance")  # its time limit is the test
+            assert other.returncode == 0, other.stdout + other.stderr
+        assert slow.wait(timeout=60) == 0
     assert house.query("select dataset from etl.drops order by dataset") == [("attendance",), ("students",)]
