@@ -152,7 +152,7 @@ def run_goal(goal: str) -> dict[str, float]:
 
     from pipeline.cli import main as eduflow
     from pipeline.config import settings
-    from pipeline.step import ledger, prepare, run_id
+    from pipeline.step import prepare, run_id, transaction
 
     prepare(settings())  # the server is up and the empty tables are there
     luigi.build([], local_scheduler=True, no_lock=True, logging_conf_file="", log_level="ERROR")
@@ -162,7 +162,7 @@ def run_goal(goal: str) -> dict[str, float]:
     taken = time.perf_counter() - started
     if code:
         sys.exit(code)
-    with ledger(settings()) as db:
+    with transaction(settings()) as db:
         query = "select coalesce(sum(seconds), 0) from etl.targets where run_id = :run"
         steps = float(db.execute(text(query), {"run": run_id()}).scalar_one())
     return {"seconds": taken, "steps": steps, "peak": peak()}
@@ -173,7 +173,7 @@ def rebuild_marts(_argument: str) -> dict[str, Any]:
     from pipeline.cli import main as eduflow
     from pipeline.config import settings
     from pipeline.marts import MARTS
-    from pipeline.step import ledger
+    from pipeline.step import transaction
     from targets.database import BULK
 
     plain: dict[str, float] = {}
@@ -181,7 +181,7 @@ def rebuild_marts(_argument: str) -> dict[str, Any]:
     for _ in range(2):
         for step in MARTS:
             select = (PROJECT / step().recipes()[0]).read_text()
-            with ledger(settings()) as db:
+            with transaction(settings()) as db:
                 db.exec_driver_sql(BULK)
                 started = time.perf_counter()
                 values = {key: getattr(settings(), key) for key in step.options}
@@ -193,7 +193,7 @@ def rebuild_marts(_argument: str) -> dict[str, Any]:
                 eduflow(["forget", step.target])
         with contextlib.redirect_stdout(io.StringIO()):
             eduflow(["run", "EduFlow"])
-        with ledger(settings()) as db:
+        with transaction(settings()) as db:
             query = (
                 "select target, seconds from etl.targets where target like 'analytics.%' or target = 'output/report'"
             )

@@ -22,7 +22,7 @@ from sqlalchemy import Connection, text
 from pipeline import home as homes
 from pipeline.config import settings
 from pipeline.marts import MARTS
-from pipeline.step import UserError, ledger
+from pipeline.step import UserError, transaction
 from targets import export
 
 KEYS: dict[str, tuple[str, ...]] = {step.target.removeprefix("analytics."): step.key for step in MARTS}
@@ -188,7 +188,7 @@ def _built(db: Connection, mart: str, limit: int | None) -> tuple[str, Sequence[
 
 def _frame(mart: str, limit: int | None, home: str | Path | None) -> pd.DataFrame:
     which = homes.at(home) if home else homes.current()
-    with ledger(settings(which)) as db:
+    with transaction(settings(which)) as db:
         table, key = _built(db, mart, limit)
         rows = pa.concat_tables(export.read(db, table, key, limit))
     rows = rows.cast(pa.schema([(field.name, _plain(field.type)) for field in rows.schema]))

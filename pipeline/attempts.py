@@ -25,7 +25,7 @@ from sqlalchemy.exc import DBAPIError
 
 from pipeline.config import Settings, settings
 from pipeline.reports import ATTEMPT_METRICS, Artifact, Metrics, ReportPage, RunSummary, waiting_kinds
-from pipeline.step import UserError, glance, ledger, look, note_run, run_id
+from pipeline.step import UserError, current_state, note_run, read_state, run_id, transaction
 from targets.artifact import ArtifactError, write_files
 from targets.database import DatabaseError, lock
 
@@ -95,7 +95,7 @@ def going_on(options: Settings) -> Iterator[None]:
 
 def end(options: Settings, goal: str, exit_code: int, seconds: float) -> Attempt:
     """Keep in the ledger how this attempt ended."""
-    with ledger(options) as db:
+    with transaction(options) as db:
         return _kept(db, options, goal, exit_code, seconds)
 
 
@@ -110,7 +110,7 @@ def _kept(db: Connection, options: Settings, goal: str, exit_code: int, seconds:
     built = int(
         db.execute(text("select count(*) from etl.targets where run_id = :run"), {"run": run_id()}).scalar_one()
     )
-    waiting = waiting_kinds(look(db, options))
+    waiting = waiting_kinds(read_state(db, options))
     status = ENDINGS.get(exit_code, "unsettled" if exit_code == 30 and any(waiting.values()) else "failed")
     begin(db, goal)
     row = db.execute(
@@ -165,7 +165,7 @@ def publish(options: Settings, attempt: Attempt, *, database: bool = True) -> No
 
     def rewrite(step: Artifact, noted: dict[str, Callable[[str], str]]) -> None:
         # One lock at a time: who builds a step holds its own and waits for those of its inputs.
-        with ledger(options) if database else contextlib.nullcontext() as db:
+        with transaction(options) if database else contextlib.nullcontext() as db:
             if db is not None:
                 lock(db, step.target, [])
             pages = {name: _read(options.output_dir / name) for name in noted}
@@ -179,7 +179,7 @@ def publish(options: Settings, attempt: Attempt, *, database: bool = True) -> No
     }
     rewrite(RunSummary(), summary)
     rewrite(Metrics(), {"metrics.prom": lambda page: metrics(page, attempt)})
-    is_older = attempt.exit_code and not (database and ReportPage().is_current(glance()))
+    is_older = attempt.exit_code and not (database and ReportPage().is_current(current_state()))
     rewrite(ReportPage(), {"report.html": lambda page: _bannered(page, banner(attempt) if is_older else "")})
 
 

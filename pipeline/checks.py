@@ -68,7 +68,9 @@ class Check(Step):
         if header is None:
             raise UserError(f"{path}: the first line must say `-- error: what must hold` or `-- warning: ...`")
         tables = SINCE.findall(sql)
-        since = {f"{name}_since": 0 if build.full else build.consumed.get(f"staging.{name}", 0) for name in tables}
+        since = {
+            f"{name}_since": 0 if build.full_refresh else build.consumed.get(f"staging.{name}", 0) for name in tables
+        }
         started = time.perf_counter()
         query = f"select count(*) over () as offending, to_jsonb(q) as row from ({sql}) as q limit {SAMPLE}"
         rows = build.db.execute(text(query), since).all()

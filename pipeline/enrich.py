@@ -98,7 +98,7 @@ class Enrichment(SqlStep):
         found = apply_difference(db, self.target, "made", key=self.key, content=content, prune=False)
         rows = count_rows(db, self.target, found, build.rows if incremental else None)
         add_foreign_keys(db, self.target)
-        return Built(rows, found.changed + deleted, removed=deleted > 0, note=f"{analysed:,} analysed")
+        return Built(rows, found.changed + deleted, invalidates_incremental=deleted > 0, note=f"{analysed:,} analysed")
 
     def _select_records(self, build: Build) -> bool:
         """`records`: those of the SELECT, each with a digest of what it says and of what analyses it."""
@@ -116,7 +116,7 @@ class Enrichment(SqlStep):
     def _analyse(self, build: Build, engine: Engine, same: str) -> int:
         """Fill `made` with the opinions on records that are new or changed; return how many."""
         by_model = not no_model(build.state.settings)
-        again = " or true" if build.anew else ""  # forgotten, or made another way: whatever stands there
+        again = " or true" if build.recipe_changed else ""  # forgotten, or made another way: whatever stands there
         again += " or (t.source = 'rules' and t.reason <> all(:for_good))" if by_model else ""
         query = text(f"""
             select r.* from records as r left join {self.target} as t on {same}

@@ -28,11 +28,11 @@ from pipeline.step import (
     State,
     Step,
     UserError,
+    current_state,
     failure_recorded,
-    glance,
-    ledger,
     log,
-    look,
+    read_state,
+    transaction,
 )
 from targets import parts as digests
 from targets.database import copy_in, lock, retrying
@@ -43,7 +43,7 @@ READERS = ("sources", "never_stored", "workbooks")  # modules that decide what o
 
 def by_size(dataset: Dataset) -> int:
     """A priority: what takes longest to load and clean goes first, so that several workers end together."""
-    return 10 + sum(file.stat[0] for file in glance().scan.of(dataset.name)) // 1_000_000
+    return 10 + sum(file.stat[0] for file in current_state().scan.of(dataset.name)) // 1_000_000
 
 
 @requires(folder=DataFolder)
@@ -51,7 +51,7 @@ class Raw(Step):
     """The drops of one dataset, in raw. Its one part is their list, so a file that disappears changes nothing."""
 
     dataset: ClassVar[Dataset]
-    lands = True
+    updates_drops = True
 
     def own_parts(self, state: State) -> Parts:
         landed = [(d.drop_date, d.sha256, d.decision) for d in state.drops_of(self.dataset.name) if d.in_raw]
@@ -63,7 +63,7 @@ class Raw(Step):
         return by_size(self.dataset)
 
     def worth_a_fork(self) -> bool:
-        return sum(arrival.file.stat[0] for arrival in self.arrivals(glance()).new) > LONG_BYTES
+        return sum(arrival.file.stat[0] for arrival in self.arrivals(current_state()).new) > LONG_BYTES
 
     def arrivals(self, state: State) -> Arrivals:
         name = self.dataset.name
@@ -80,7 +80,7 @@ class Raw(Step):
         db, state = build.db, build.state
         new = self.arrivals(state).new
         changed = sum(self._land(db, state.settings, arrival) for arrival in new)
-        state = look(db, state.settings)  # with what has just landed
+        state = read_state(db, state.settings)  # with what has just landed
         for file, drop_id in self.arrivals(state).same:
             _remember(db, file, drop_id)
         drops = [drop for drop in state.drops_of(self.dataset.name) if drop.in_raw]
@@ -268,9 +268,9 @@ def number_arrivals(options: Settings) -> None:
     So that a drop is called the same on every install, whichever dataset lands first and wherever a run is killed.
     UserError when they must not come into this database: see homes.mixed.
     """
-    with ledger(options) as db:
+    with transaction(options) as db:
         lock(db, "etl.coming", [])
-        state = look(db, options)
+        state = read_state(db, options)
         arriving = [arrival for step in RAW.values() for arrival in step().arrivals(state).new]
         if arriving:  # here, not where they land: the largest file would keep the others waiting
             homes.note_kind(db, options.data_dir)

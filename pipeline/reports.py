@@ -30,13 +30,13 @@ from pipeline.step import (
     State,
     Step,
     WaitsError,
+    current_state,
     failure_recorded,
-    glance,
-    ledger,
     log,
-    look,
     note_run,
+    read_state,
     run_id,
+    transaction,
 )
 from pipeline.warehouse import DimStudents, Warehouse
 from targets import export
@@ -403,7 +403,7 @@ class Settled(luigi.Target):
     """Exists while no file waits to be landed and nothing that was given waits for a person."""
 
     def exists(self) -> bool:
-        state = glance()
+        state = current_state()
         return not waiting(state.drops, state.scan) and not any(step().arrivals(state).new for step in RAW.values())
 
 
@@ -424,8 +424,8 @@ class Intake(luigi.Task):
             raise WaitsError(waiting_text(waits))
 
     def _noted(self) -> list[Waiting]:
-        with ledger() as db:
-            state = look(db)
+        with transaction() as db:
+            state = read_state(db)
             waits = waiting(state.drops, state.scan)
             if waits:
                 note_run(db, "unsettled")

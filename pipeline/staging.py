@@ -55,7 +55,7 @@ class Staged(Step):
 
     dataset: ClassVar[Dataset]
     recipe = ("pipeline/staging.py",)
-    lands = True
+    updates_drops = True
 
     @property
     def priority(self) -> int:  # type: ignore[override] # Luigi only reads it
@@ -72,15 +72,15 @@ class Staged(Step):
     def writes(self) -> tuple[str, ...]:
         return (self.target, *([f"staging.{self.dataset.versions}"] if self.dataset.versions else ()))
 
-    def upstream_parts(self) -> list[Step]:
+    def fingerprint_inputs(self) -> list[Step]:
         return [step for step in self.steps() if isinstance(step, ingest.Raw)]
 
     def build(self, build: Build) -> Built:
         db = build.db
         accepted = [drop for drop in build.state.drops_of(self.dataset.name) if drop.accepted]
-        drops = accepted if build.full else [drop for drop in accepted if drop.status == "landed"]
+        drops = accepted if build.full_refresh else [drop for drop in accepted if drop.status == "landed"]
         cleaning = Cleaning(db, self.dataset, drops, accepted, build.number)
-        return cleaning.stage(build.state.settings, full=build.full, recorded=build.rows)
+        return cleaning.stage(build.state.settings, full=build.full_refresh, recorded=build.rows)
 
 
 RULES = PROJECT / "pipeline/rules.py"
@@ -262,7 +262,7 @@ class Cleaning:
         rows = count_rows(self.db, self.target, difference, before)
         gone = f", {difference.deleted:,} gone" if difference.deleted else ""
         note = f"{difference.inserted:,} new, {difference.updated:,} updated{gone}"
-        return Built(rows, difference.changed, removed=moved or difference.deleted > 0, note=note)
+        return Built(rows, difference.changed, invalidates_incremental=moved or difference.deleted > 0, note=note)
 
     def _create_cleaned(self) -> None:
         columns = [

@@ -146,26 +146,32 @@ class State:
 
 @dataclass(frozen=True)
 class Build:
-    """One build under way. full: write everything; else only what changed since the builds in `consumed`. anew: full
-    because the target is made another way now, not because an upstream one was."""
+    """One build under way.
+
+    full_refresh    write everything; else only what changed since the builds in `consumed`
+    recipe_changed  full because the target is made another way now, not because an upstream one was
+    """
 
     db: Connection
     state: State
     number: int
-    full: bool
-    anew: bool
+    full_refresh: bool
+    recipe_changed: bool
     consumed: dict[str, int]
     rows: int | None  # as recorded by the build before
 
 
 @dataclass(frozen=True)
 class Built:
-    """What a build did. removed: rows were deleted, moved between groups or changed without a change in staging, so
-    readers must rebuild in full."""
+    """What a build did.
+
+    invalidates_incremental  rows were deleted, moved between groups or changed without a change in staging, so readers
+                             must rebuild in full
+    """
 
     rows: int
     changed: int
-    removed: bool = False
+    invalidates_incremental: bool = False
     content: str | None = None
     note: str = ""
 
@@ -198,7 +204,7 @@ def run_id() -> str:
     return _Process.run_id
 
 
-def look(db: Connection, options: Settings | None = None) -> State:
+def read_state(db: Connection, options: Settings | None = None) -> State:
     """The state as this transaction sees it. The data folder is scanned once per process."""
     options = options or settings()
     known = arrivals_of.read_known(db)
@@ -217,7 +223,7 @@ def _settled(db: Connection) -> str:
 
 
 @contextlib.contextmanager
-def ledger(options: Settings | None = None, *, bulk: bool = False) -> Iterator[Connection]:
+def transaction(options: Settings | None = None, *, bulk: bool = False) -> Iterator[Connection]:
     """A transaction on the database, its ledger up to date. bulk: for a build, whose commit may wait for the disk."""
     options = options or settings()
     _migrate(options)
@@ -235,7 +241,7 @@ def ledger(options: Settings | None = None, *, bulk: bool = False) -> Iterator[C
 
 
 @contextlib.contextmanager
-def looking(options: Settings | None = None) -> Iterator[Connection]:
+def rolled_back(options: Settings | None = None) -> Iterator[Connection]:
     """The database as a run would find it, its ledger up to date, in a transaction of which nothing stays."""
     options = options or settings()
     with options.database.engine().connect() as db:  # closing it rolls back
@@ -288,12 +294,12 @@ def cancel_statement() -> None:
             cast(Any, kept[1].connection.driver_connection).cancel()
 
 
-def glance() -> State:
+def current_state() -> State:
     """The state now."""
     options = settings()
 
     def seen() -> State:
-        with ledger(options) as db:
+        with transaction(options) as db:
             return _unless_nothing_changed(db, options)
 
     return retrying(seen)
@@ -305,7 +311,7 @@ def _unless_nothing_changed(db: Connection, options: Settings) -> State:
     before = _Process.glanced[1] if _Process.glanced and _Process.glanced[1].settings == options else None
     if before and _Process.glanced and _Process.glanced[0] == snapshot:
         return before
-    state = look(db, options)
+    state = read_state(db, options)
     if (
         before
         and (before.drops, before.known, before.settled) == (state.drops, state.known, state.settled)
@@ -374,7 +380,7 @@ class Progress:
 def prepare(options: Settings) -> None:
     """Make the derived relations that are missing or whose DDL changed; once per run."""
     if not is_prepared(options):
-        with ledger(options) as db, not_ours_said():
+        with transaction(options) as db, not_ours_said():
             changes = init_db.create_derived(db, options.reader_roles)
         for why in dict.fromkeys(change.why for change in changes if not change.stopped):
             names = [change.name for change in changes if change.why == why and not change.stopped]
@@ -421,7 +427,7 @@ class Step(luigi.Task):
     options: ClassVar[tuple[str, ...]] = ()
     definitions: ClassVar[tuple[str, ...]] = ()
     dataset: ClassVar[Dataset | None] = None
-    lands: ClassVar[bool] = False  # whether it changes the ledger's drops
+    updates_drops: ClassVar[bool] = False  # whether it changes the ledger's drops
     gates: ClassVar[bool] = False  # whether others only wait for it: their targets are not made from it
 
     def build(self, build: Build) -> Built:
@@ -470,11 +476,11 @@ class Step(luigi.Task):
     def parts(self, state: State) -> Parts:
         """Everything the target would be made from now."""
         if self.target not in state.parts:
-            upstream = {f"upstream:{step.target}": step.fingerprint(state) for step in self.upstream_parts()}
+            upstream = {f"upstream:{step.target}": step.fingerprint(state) for step in self.fingerprint_inputs()}
             state.parts[self.target] = {**self.own_parts(state), **upstream}
         return state.parts[self.target]
 
-    def upstream_parts(self) -> list[Step]:
+    def fingerprint_inputs(self) -> list[Step]:
         """The steps whose fingerprints are parts of this one (not all: reference data counts by its content)."""
         return [step for step in self.steps() if not step.gates]
 
@@ -508,13 +514,13 @@ class Step(luigi.Task):
             return False
         with contextlib.suppress(DatabaseError, DBAPIError):
             # As long as nobody else builds, things stand as this process saw them last.
-            state = glance() if _Process.forked or not _Process.glanced else _Process.glanced[1]
-            records = [state.record(step.target) for step in self.upstream_parts()]
+            state = current_state() if _Process.forked or not _Process.glanced else _Process.glanced[1]
+            records = [state.record(step.target) for step in self.fingerprint_inputs()]
             return sum(record.rows or 0 for record in records) > LONG_ROWS
         return False  # without a database it fails at once
 
     def complete(self) -> bool:
-        return self.is_current(glance())
+        return self.is_current(current_state())
 
     def run(self) -> None:
         options = settings()
@@ -530,7 +536,7 @@ class Step(luigi.Task):
     def _made(self, options: Settings) -> bool:
         """Make the target unless another process did; False when an input moved on meanwhile (nothing is done)."""
         started = time.perf_counter()
-        with ledger(options, bulk=True) as db:
+        with transaction(options, bulk=True) as db:
             lock(db, self.target, [step.target for step in self.steps()])
             state = _unless_nothing_changed(db, options)
             if self.is_current(state):
@@ -542,8 +548,8 @@ class Step(luigi.Task):
             say(f"building: {why}")
             built = self._build(db, state, record)
             before = _Process.glanced[0] if _Process.glanced else ""
-            if self.lands:
-                state = look(db, options)
+            if self.updates_drops:
+                state = read_state(db, options)
             record = replace(
                 record,
                 fingerprint=self.fingerprint(state),
@@ -553,7 +559,7 @@ class Step(luigi.Task):
                 rows=built.rows,
                 changed=built.changed,
                 build=record.build + 1,
-                full_build=record.build + 1 if built.removed else record.full_build,
+                full_build=record.build + 1 if built.invalidates_incremental else record.full_build,
                 present=True,
             )
             seconds = time.perf_counter() - started
@@ -578,15 +584,18 @@ class Step(luigi.Task):
         return True
 
     def _build(self, db: Connection, state: State, record: Record) -> Built:
-        recipe_changed = any(
+        other_recipe = any(
             not name.startswith("upstream:") for name in digests.differences(record.parts, self.parts(state))
         )
         upstream = [state.record(step.target) for step in self.steps() if not step.gates]
-        removed = any(above.full_build > record.consumed.get(above.target, 0) for above in upstream)
-        anew = record.fingerprint is None or not record.present or recipe_changed
-        built = self.build(Build(db, state, record.build + 1, anew or removed, anew, record.consumed, record.rows))
+        invalidated = any(above.full_build > record.consumed.get(above.target, 0) for above in upstream)
+        recipe_changed = record.fingerprint is None or not record.present or other_recipe
+        full_refresh = recipe_changed or invalidated
+        built = self.build(
+            Build(db, state, record.build + 1, full_refresh, recipe_changed, record.consumed, record.rows)
+        )
         # A target rebuilt from nothing may lack rows that its readers still have.
-        return replace(built, removed=built.removed or record.fingerprint is None)
+        return replace(built, invalidates_incremental=built.invalidates_incremental or record.fingerprint is None)
 
 
 @functools.cache
@@ -603,7 +612,7 @@ def failure_recorded(target: str, options: Settings) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        with contextlib.suppress(Exception), ledger(options) as db:
+        with contextlib.suppress(Exception), transaction(options) as db:
             note_run(db, "failed")
         if isinstance(error, DBAPIError | psycopg2.Error):
             raise StepError(f"{target} could not be made: {complaint(error)}") from None

@@ -39,7 +39,7 @@ class SqlStep(Step):
         """The SELECT, its values, and whether it gives changed rows only."""
         select = (PROJECT / self.recipes()[0]).read_text(encoding="utf-8")
         tables = set(SINCE.findall(select))
-        incremental = bool(tables) and not build.full
+        incremental = bool(tables) and not build.full_refresh
         since = {f"{name}_since": build.consumed.get(f"staging.{name}", 0) if incremental else 0 for name in tables}
         return select, {**self.parameters(build), **since}, incremental
 
@@ -52,7 +52,7 @@ class SqlStep(Step):
             names = ", ".join(columns)
             insert = f"insert into {self.target} ({names}) select {names} from ({select}) as q"
             rows = changed = fill(db, self.target, insert, values)
-            removed, note = build.anew and rows > 0, ""
+            invalidates, note = build.recipe_changed and rows > 0, ""
         else:
             db.execute(text(f"create temp table made on commit drop as {select}"), values)
             # Without statistics a few changed rows would be looked up by reading the whole table.
@@ -64,10 +64,10 @@ class SqlStep(Step):
             rows = count_rows(db, self.target, difference, build.rows if incremental else None)
             changed = difference.changed
             # Rows that another recipe changed belong to no new row of staging, by which readers would find them.
-            removed = difference.deleted > 0 or (build.anew and changed > 0)
+            invalidates = difference.deleted > 0 or (build.recipe_changed and changed > 0)
             note = "" if incremental else "in full"
         add_foreign_keys(db, self.target)
-        return Built(rows, changed, removed=removed, note=note)
+        return Built(rows, changed, invalidates_incremental=invalidates, note=note)
 
 
 class DimDate(SqlStep):

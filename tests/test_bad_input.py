@@ -28,7 +28,7 @@ from conftest import PROJECT, ROWS, House, csv_text
 
 from pipeline.datasets import DATASETS
 from pipeline.ingest import RAW
-from pipeline.step import UserError, ledger, look
+from pipeline.step import UserError, read_state, transaction
 from targets.database import lock_key
 
 pytestmark = pytest.mark.usefixtures("trusting")
@@ -699,8 +699,8 @@ def test_a_file_that_changes_between_look_and_load_is_an_error_and_kept_by_half_
 
 def test_a_task_run_alone_sees_the_change_too(house):
     file = house.drop("support_tickets.csv", TICKETS)
-    with ledger() as db:
-        look(db)
+    with transaction() as db:
+        read_state(db)
     file.write_text(TICKETS + ROW.replace("TKT001", "TKT002") + "\n")
     with pytest.raises(UserError, match="changed while it was read"):
         RAW["support_tickets"]().run()

@@ -20,7 +20,7 @@ from test_bad_input import held, somebody_waits, tickets
 from init_db import DERIVED
 from pipeline.config import PROJECT, settings
 from pipeline.datasets import DATASETS
-from pipeline.step import ledger
+from pipeline.step import transaction
 
 TICKETS = csv_text("support_tickets", {})
 SCHEMAS = ["etl", "raw", *DERIVED]
@@ -157,7 +157,7 @@ def test_a_setting_that_cleans_cleans_again_when_it_changes(house, monkeypatch, 
 
 def test_a_forked_process_has_a_connection_of_its_own(house):
     def server_process() -> int:
-        with ledger(settings()) as db:
+        with transaction(settings()) as db:
             return int(db.exec_driver_sql("select pg_backend_pid()").scalar_one())
 
     mine, (reading, writing) = server_process(), os.pipe()

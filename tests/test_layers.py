@@ -200,7 +200,7 @@ def test_a_step_never_reads_a_target_made_after_it():
         if not step.gates:  # the checks of a layer stand between it and the next one
             assert all(
                 layer(above.target) <= layer(step.target)
-                for above in step.upstream_parts()
+                for above in step.fingerprint_inputs()
                 if (above.target, step.target) != ("analytics.as_of", "warehouse.ai_student_risk")
             ), step
 
@@ -296,7 +296,7 @@ def test_the_tables_a_query_reads_are_targets_its_step_requires_directly(step):
 def test_a_step_requires_nothing_its_query_and_foreign_keys_do_not_name(step):
     ddl = (PROJECT / f"init_db/schema/{step.target.replace('.', '/')}.sql").read_text()
     referenced = set(re.findall(r"references (warehouse\.\w+)", ddl))
-    assert {above.target for above in step().upstream_parts()} - targets_read(sql_of(step)) - referenced == set()
+    assert {above.target for above in step().fingerprint_inputs()} - targets_read(sql_of(step)) - referenced == set()
 
 
 @every_query

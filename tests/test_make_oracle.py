@@ -27,7 +27,7 @@ from test_staging import everything
 from pipeline.config import PROJECT, eduflow
 from pipeline.datasets import DATASETS
 from pipeline.reports import Artifact
-from pipeline.step import _Process, ledger, look
+from pipeline.step import _Process, read_state, transaction
 from targets.database import Database
 
 faults = pytest.mark.faults
@@ -187,8 +187,8 @@ ARTIFACTS = [target for target, step in ORACLE.steps.items() if isinstance(step,
 
 def test_the_parts_of_a_target_are_what_it_declares(make):
     """Else the oracle is blind to a kind of part, and nothing below tries it."""
-    with ledger() as db:
-        state = look(db)
+    with transaction() as db:
+        state = read_state(db)
     parts = {
         target: {name for name in step.parts(state) if not name.startswith("upstream:")}
         for target, step in ORACLE.steps.items()

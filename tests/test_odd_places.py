@@ -19,7 +19,7 @@ from test_bad_input import TICKETS, assert_balanced, statuses, tickets
 from test_bombs import HEADER, MB, ROW, names, with_a_cell, zipped
 
 from pipeline.ingest import RAW
-from pipeline.step import UserError, begin_run, ledger, look
+from pipeline.step import UserError, begin_run, read_state, transaction
 
 LONG = "f" * 255  # as long as a name may be
 NAMES = ("a\\..\\..\\etc", "%2e%2e%2f", "a ... ", "C:\\x", "~root", "-rf", "$HOME", "a&b;c|d", "é" * 127, LONG)
@@ -71,8 +71,8 @@ def test_a_folder_named_like_a_file_is_a_folder(house):
 def test_what_takes_the_place_of_a_file_after_the_look_at_it_is_not_waited_for(house, kind):
     file = house.drop("support_tickets.csv", TICKETS)
     begin_run()
-    with ledger() as db:
-        look(db)
+    with transaction() as db:
+        read_state(db)
     file.unlink()
     if kind == "pipe":
         os.mkfifo(file)

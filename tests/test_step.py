@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from pipeline.audit import graph
-from pipeline.step import ledger
+from pipeline.step import transaction
 
 
 def test_a_second_run_does_nothing_and_says_so(house, capsys):
@@ -207,7 +207,7 @@ def test_raw_that_lost_rows_waits_when_the_file_is_gone(house, capsys):
 
 def test_a_forked_worker_leaves_the_connection_of_its_parent_alone(house):
     def backend() -> int:
-        with ledger() as db:
+        with transaction() as db:
             return db.execute(text("select pg_backend_pid()")).scalar_one()
 
     parent = backend()

@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 
 from pipeline.config import Settings
-from pipeline.step import UserError, ledger, look
+from pipeline.step import UserError, read_state, transaction
 
 
 def verify(_arguments: argparse.Namespace, options: Settings) -> int:
     from pipeline import audit
 
-    with ledger(options) as db:
-        damage = audit.verify(db, look(db, options))
+    with transaction(options) as db:
+        damage = audit.verify(db, read_state(db, options))
     for found in damage:
         print(f"damaged: {found.what}")
     print("Forgotten; the next run repairs it." if damage else "Data and ledger agree.")
@@ -22,7 +22,7 @@ def verify(_arguments: argparse.Namespace, options: Settings) -> int:
 def forget(arguments: argparse.Namespace, options: Settings) -> int:
     from pipeline import audit
 
-    with ledger(options) as db:
+    with transaction(options) as db:
         for target in audit.forget_target(db, arguments.target):
             print(f"forgotten: {target}")
     return 0
@@ -31,7 +31,7 @@ def forget(arguments: argparse.Namespace, options: Settings) -> int:
 def approve(arguments: argparse.Namespace, options: Settings) -> int:
     from pipeline import audit
 
-    with ledger(options) as db:
+    with transaction(options) as db:
         print(audit.approve_drop(db, arguments.drop))
     return 0
 
@@ -39,7 +39,7 @@ def approve(arguments: argparse.Namespace, options: Settings) -> int:
 def retract(arguments: argparse.Namespace, options: Settings) -> int:
     from pipeline import audit
 
-    with ledger(options) as db:
+    with transaction(options) as db:
         print(audit.retract_drop(db, arguments.drop))
     return 0
 
@@ -47,7 +47,7 @@ def retract(arguments: argparse.Namespace, options: Settings) -> int:
 def refuse(arguments: argparse.Namespace, options: Settings) -> int:
     from pipeline import audit
 
-    with ledger(options) as db:
+    with transaction(options) as db:
         if arguments.line is None and arguments.undo:
             raise UserError(
                 f"--undo is for one row (--line N); a whole drop is taken back by: approve {arguments.drop}"

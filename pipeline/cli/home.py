@@ -17,7 +17,7 @@ from pipeline.audit import graph
 from pipeline.cli.tables import nearby
 from pipeline.config import Settings, settings, use
 from pipeline.reports import Artifact
-from pipeline.step import UserError, ledger
+from pipeline.step import UserError, transaction
 from pipeline.version import __version__
 from targets import backup as backups
 from targets.artifact import write_files
@@ -54,7 +54,7 @@ def _adopt(home: homes.Home) -> None:
 
 def backup(arguments: argparse.Namespace, options: Settings) -> int:
     started = time.perf_counter()
-    with ledger(options) as db:
+    with transaction(options) as db:
         counts = _counts(db)
     about = {
         "version": __version__,
@@ -87,7 +87,7 @@ def restore(arguments: argparse.Namespace, options: Settings) -> int:
         update etl.targets set fingerprint = null, why = 'restored from a backup' where target not like 'raw.%';
     """
     backups.load(options.database, arguments.file, after)
-    with ledger(options) as db:
+    with transaction(options) as db:
         counts = _counts(db)
     if counts["drops"] != about["drops"] or counts["rows"] != about["rows"]:
         raise UserError(f"{arguments.file} says {about['drops']} drops and {about['rows']} rows; found {counts}.")
@@ -114,7 +114,7 @@ def purge(arguments: argparse.Namespace, options: Settings) -> int:
         print(f"To go on, type the name of the home ({name}): ", end="", flush=True)
         if sys.stdin.readline().rstrip("\n") != name:
             raise UserError("That is not its name; nothing was removed.")
-    with ledger(options) as db:
+    with transaction(options) as db:
         query = text("select target, content from etl.targets where content is not null")
         written = [(row.target, row.content) for row in db.execute(query)]
     patterns = {step.target: step.pattern for step in graph() if isinstance(step, Artifact)}

@@ -13,7 +13,7 @@ from pipeline.cli.run import lacks_data_folder
 from pipeline.cli.tables import nearby, print_json, print_table
 from pipeline.config import Settings
 from pipeline.datasets import DATASETS
-from pipeline.step import State, UserError, ledger, look, looking
+from pipeline.step import State, UserError, read_state, rolled_back, transaction
 from targets.parts import some
 
 if TYPE_CHECKING:
@@ -31,9 +31,9 @@ def plan(arguments: argparse.Namespace, options: Settings) -> int:
 
     if lacks_data_folder(options):
         return 20
-    with looking(options) as db:
+    with rolled_back(options) as db:
         changes = init_db.survey(db)
-        state = look(db, options)
+        state = read_state(db, options)
         arrivals = [arrival for step in RAW.values() for arrival in step().arrivals(state).new]
         steps = [(step.target, step.why(state)) for step in graph()]
         waits = waiting(state.drops, state.scan)
@@ -98,7 +98,7 @@ def account(arguments: argparse.Namespace, options: Settings) -> int:
     from pipeline.drops import shown
     from pipeline.reports import ACCOUNT, balance_with_rejects
 
-    with ledger(options) as db:
+    with transaction(options) as db:
         if not _exists(db, "staging.open_rejects"):
             raise UserError("Nothing is accounted for yet: eduflow run")
         drops = balance_with_rejects(db)
@@ -116,7 +116,7 @@ def account(arguments: argparse.Namespace, options: Settings) -> int:
         if arguments.json:
             columns = {"never_stored": never, "absent_columns": absent, "empty_cells": empty}
             document = {**drop, **columns, "rules": rules, "lost_rows": rows}
-            print_json({**document, **_to_decide_by_document(db, look(db, options), arguments.drop)})
+            print_json({**document, **_to_decide_by_document(db, read_state(db, options), arguments.drop)})
             return 0
         for name, value in drop.items():
             if value is not None:
@@ -126,7 +126,7 @@ def account(arguments: argparse.Namespace, options: Settings) -> int:
         for name in absent:
             print(f"column {name!r} is not in the file, and may be missing: it is empty in every row")
         if drop["status"] in ("held", "refused"):
-            _to_decide_by(db, look(db, options), arguments.drop)
+            _to_decide_by(db, read_state(db, options), arguments.drop)
             if drop["status"] == "held":
                 return 0
         print("\nEmpty cells per column, of the accepted rows")
@@ -208,8 +208,8 @@ def trace(arguments: argparse.Namespace, options: Settings) -> int:
     from pipeline import audit
 
     key = audit.key_of(arguments.kind, arguments.key)
-    with ledger(options) as db:
-        records = list(audit.trace_records(db, look(db, options), arguments.kind, key))
+    with transaction(options) as db:
+        records = list(audit.trace_records(db, read_state(db, options), arguments.kind, key))
         layers = list(audit.trace_layers(db, arguments.kind, key))
         if not records and not any(count for _, _, count in layers):
             raise UserError(audit.unknown(db, arguments.kind, key))
@@ -267,7 +267,7 @@ def explain(arguments: argparse.Namespace, options: Settings) -> int:
     from pipeline import audit, enrich
 
     key = audit.key_of("student", arguments.student)
-    with ledger(options) as db:
+    with transaction(options) as db:
         if not _exists(db, "warehouse.ai_student_risk"):
             raise UserError("No risk is known yet: eduflow run")
         found = enrich.explain(db, key)
@@ -312,7 +312,7 @@ def _print_risk(found: dict[str, Any], factors: list[dict[str, Any]], columns: t
 def dictionary(arguments: argparse.Namespace, options: Settings) -> int:
     from pipeline.dictionary.pages import pages
 
-    with ledger(options) as db:
+    with transaction(options) as db:
         written = pages(db)
     folder = arguments.to or options.home.folder / "docs"
     try:
@@ -331,7 +331,7 @@ def check(arguments: argparse.Namespace, options: Settings) -> int:
         select layer, severity, name, what, offending, sample from etl.checks
         order by array_position(array['staging', 'warehouse', 'analytics'], layer), name
     """
-    with ledger(options) as db:
+    with transaction(options) as db:
         results = [dict(row._mapping) for row in db.execute(text(query))]
     offending = [result for result in results if result["offending"]]
     code = 1 if any(result["severity"] == "error" for result in offending) else 0

@@ -32,7 +32,17 @@ from pipeline.cli.verbs import GOALS
 from pipeline.config import Settings
 from pipeline.drops import shown
 from pipeline.scheduler import SCHEME, address
-from pipeline.step import Step, UserError, begin_run, cancel_statement, count_steps, ledger, log, look, run_id
+from pipeline.step import (
+    Step,
+    UserError,
+    begin_run,
+    cancel_statement,
+    count_steps,
+    log,
+    read_state,
+    run_id,
+    transaction,
+)
 from targets.artifact import ArtifactError
 from targets.database import DatabaseError
 
@@ -56,7 +66,7 @@ def run(arguments: argparse.Namespace, options: Settings) -> int:
             with stoppable(), _shown(verbose=arguments.verbose):
                 if arguments.new:
                     options.home.forget_databases()
-                with ledger(options) as db:
+                with transaction(options) as db:
                     attempts.begin(db, arguments.goal)
                 going.enter_context(attempts.going_on(options))
                 reached = True
@@ -74,10 +84,10 @@ def run(arguments: argparse.Namespace, options: Settings) -> int:
 
 
 def _built(arguments: argparse.Namespace, options: Settings, goal: type[Any]) -> int:
-    with ledger(options) as db:
+    with transaction(options) as db:
         if said := homes.mixed(db, options.data_dir):
             raise UserError(said)
-        state = look(db, options)
+        state = read_state(db, options)
         count_steps(sum(not step.is_current(state) for step in _steps(goal)))
     return _scheduled(arguments, options)
 
@@ -313,8 +323,8 @@ def _finish(options: Settings, attempt: Attempt, *, verbose: bool) -> None:
         return
     if attempt.exit_code == 20:
         return
-    with ledger(options) as db:
-        state = look(db, options)
+    with transaction(options) as db:
+        state = read_state(db, options)
         changed = _changed(db)
         sent = sent_line(db, run_id(), options)
         if verbose and attempt.built:

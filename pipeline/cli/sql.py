@@ -14,7 +14,7 @@ from typing import Any
 from init_db.server import READER
 from pipeline.cli.tables import as_json, data_stream, print_table
 from pipeline.config import Settings
-from pipeline.step import UserError, ledger
+from pipeline.step import UserError, transaction
 from targets import reader
 
 MOST_ROWS = 1000  # of a table on the screen; CSV and JSON have no end
@@ -39,7 +39,7 @@ def sql(arguments: argparse.Namespace, options: Settings) -> int:
 def show(arguments: argparse.Namespace, options: Settings) -> int:
     from pipeline import analytics
 
-    with ledger(options) as db:
+    with transaction(options) as db:
         query = analytics.query(db, arguments.mart, arguments.limit)
     with contextlib.closing(options.database.connect()) as connection:
         options.database.watch(connection)
@@ -55,14 +55,14 @@ def _session(options: Settings) -> Iterator[Any]:
     The owner's is refused when it can do more than what a read-only transaction prevents.
     """
     if not options.database_url:
-        with ledger(options) as db:
+        with transaction(options) as db:
             reader.make_login(db)
             reader.grant(db, READER)
     with contextlib.closing(options.reader.connect()) as connection:
         options.reader.watch(connection)
         reader.refuse_power(connection)
         if options.reader_url:
-            with ledger(options) as db:
+            with transaction(options) as db:
                 reader.refuse_other_database(db, connection)
                 reader.grant(db, connection.info.user)
         yield connection

@@ -13,7 +13,7 @@ from pipeline.cli.tables import print_json
 from pipeline.config import Settings
 from pipeline.drops import waiting
 from pipeline.reports import waiting_kinds
-from pipeline.step import ledger, look
+from pipeline.step import read_state, transaction
 
 MOST = 4
 KILLED = "killed"
@@ -24,7 +24,7 @@ RUNS = "with runs as (select * from etl.runs where started_at <= clock_timestamp
 def status(arguments: argparse.Namespace, options: Settings) -> int:
     """Exit code 0: the last attempt was good, and recent, and nothing waits. 30: it failed, or something waits.
     25: there was none, or none in the last --max-age hours (a timer that stopped)."""
-    with ledger(options) as db:
+    with transaction(options) as db:
         facts = facts_of(db, options)
     late = facts["hours_since_attempt"] is None or facts["hours_since_attempt"] > arguments.max_age
     last = facts["last_attempt"]
@@ -39,7 +39,7 @@ def status(arguments: argparse.Namespace, options: Settings) -> int:
 
 def facts_of(db: Connection, options: Settings) -> dict[str, Any]:
     """What a monitor wants to know; times in UTC."""
-    state = look(db, options)
+    state = read_state(db, options)
     last = db.execute(
         text(f"""
             {RUNS}

@@ -49,7 +49,7 @@ MUTANTS = (
         *("marker in a second transaction", "pipeline/step.py"),
         RECORD + AFTER,
         AFTER
-        + "        with ledger(options) as db:\n"
+        + "        with transaction(options) as db:\n"
         + RECORD,
         "test_durability.py::test_a_target_whose_record_cannot_be_written_is_not_written_either",
     ),
