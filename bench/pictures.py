@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import floor, log10
 
-from pipeline.page.markup import Html, el, join
+from pipeline.outputs.report.markup import Html, el, join
 
 WIDTH, GAP = 640, 12
 NAMES, VALUES = 150, 90  # room for what stands left and right of bars

@@ -6,8 +6,8 @@
       Dim* Fact*  warehouse.py     warehouse.*: one SELECT each (sql/)
       TicketAnalysis, StudentRisk, QualityAnalysis  enrich.py  warehouse.ai_*, analytics.ai_quality: opinions of agents
       ReviewQueue, Student360, Insights, ...  marts.py  analytics.*
-      RejectFiles, MartFiles, ReportPage, RunSummary, Intake  reports.py   output/*, the last word on refused files
-      EduFlow     reports.py       the root
+      RejectFiles, MartFiles, ReportPage, RunSummary, Intake  outputs/  output/*, the last word on refused files
+      EduFlow     outputs/intake.py  the root
 
 Goals that run alone: Ingest, Clean, Warehouse, Opinions, Marts, Outputs, EduFlow. Importing this
 package declares the tasks and replaces Luigi's worker (worker.py), so
@@ -17,7 +17,7 @@ package declares the tasks and replaces Luigi's worker (worker.py), so
 from pipeline.enrich import Opinions
 from pipeline.ingest import Ingest
 from pipeline.marts import Marts
-from pipeline.reports import EduFlow, Outputs
+from pipeline.outputs.intake import EduFlow, Outputs
 from pipeline.scheduler import RemoteScheduler
 from pipeline.staging import Clean
 from pipeline.warehouse import Warehouse

@@ -24,7 +24,11 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from pipeline.config import Settings, settings
-from pipeline.reports import ATTEMPT_METRICS, Artifact, Metrics, ReportPage, RunSummary, waiting_kinds
+from pipeline.outputs.artifact import Artifact
+from pipeline.outputs.intake import waiting_kinds
+from pipeline.outputs.pages import ReportPage
+from pipeline.outputs.prometheus import ATTEMPT_METRICS, Metrics
+from pipeline.outputs.summary import RunSummary
 from pipeline.step import UserError, current_state, note_run, read_state, run_id, transaction
 from targets.artifact import ArtifactError, write_files
 from targets.database import DatabaseError, lock

@@ -16,7 +16,8 @@ from pipeline.checks import Check
 from pipeline.datasets import DATASETS
 from pipeline.datasets.declaration import Dataset
 from pipeline.drops import shown
-from pipeline.reports import Artifact, EduFlow
+from pipeline.outputs.artifact import Artifact
+from pipeline.outputs.intake import EduFlow
 from pipeline.rules import Context, clean, judge
 from pipeline.staging import contexts
 from pipeline.step import State, Step, UserError

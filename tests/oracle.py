@@ -15,7 +15,7 @@ from pipeline.config import PROJECT
 from pipeline.datasets import DATASETS
 from pipeline.enrich import Enrichment
 from pipeline.ingest import Raw
-from pipeline.reports import EduFlow
+from pipeline.outputs.intake import EduFlow
 from pipeline.staging import Staged
 from pipeline.step import Step
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pipeline.config import PROJECT
-from pipeline.reports import ReportPage
+from pipeline.outputs.pages import ReportPage
 
 DAY1, DAY2 = "2024-02-08", "2024-02-09"
 

@@ -12,8 +12,8 @@ from agents.risk import RiskAgent, RiskRule, StudentFacts, factors_of
 from pipeline import definitions
 from pipeline.config import PROJECT
 from pipeline.definitions import RISK
-from pipeline.page.markup import Html
-from pipeline.page.opinions import Opinions, at_risk
+from pipeline.outputs.report.markup import Html
+from pipeline.outputs.report.opinions import Opinions, at_risk
 
 NAMES = [field.name for field in fields(RiskRule)]
 # Numbers that nothing else says, one per name; the categories keep their order.

@@ -12,9 +12,9 @@ import pytest
 from pipeline.audit import graph
 from pipeline.config import PROJECT
 from pipeline.datasets import DATASETS
-from pipeline.dictionary.catalogue import Catalogue
-from pipeline.dictionary.lineage import COLOURS, grain, head, laid_out, picture, reads, sources
-from pipeline.dictionary.pages import PAGE, PICTURE, RECORD_CODES, codes, pages, record_codes
+from pipeline.outputs.dictionary.catalogue import Catalogue
+from pipeline.outputs.dictionary.lineage import COLOURS, grain, head, laid_out, picture, reads, sources
+from pipeline.outputs.dictionary.pages import PAGE, PICTURE, RECORD_CODES, codes, pages, record_codes
 
 STALE = "docs/{} is out of date: run `make docs` and commit what it wrote"
 

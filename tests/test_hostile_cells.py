@@ -21,7 +21,7 @@ from pipeline import rules
 from pipeline.datasets import DATASETS
 from pipeline.datasets.declaration import Column
 from pipeline.formulas import restored
-from pipeline.reports import _csv_line
+from pipeline.outputs.rejects import _csv_line
 from pipeline.rules import RULES, Cities, Context, judge, rejoin
 from pipeline.sources import open_source
 

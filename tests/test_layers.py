@@ -28,9 +28,12 @@ ORDER = [
     "rules", "never_stored", "workbooks", "formulas", "sources",
     "version", "home", "config", "guard", "strays", "drops", "step", "checks",
     "ingest", "staging", "held",
-    "warehouse", "engine", "enrich", "marts", "metrics",
-    "page", "page.markup", "page.charts", "page.opinions", "page.html", "page.figures", "reports", "attempts",
-    "audit", "dictionary", "dictionary.drawing", "dictionary.lineage", "dictionary.catalogue", "dictionary.pages",
+    "warehouse", "engine", "enrich", "marts",
+    "outputs", "outputs.artifact", "outputs.rejects", "outputs.mart_files",
+    *(f"outputs.report{name}" for name in ("", ".markup", ".charts", ".opinions", ".page", ".figures")),
+    "outputs.pages", "outputs.summary", "outputs.exposition", "outputs.prometheus", "outputs.intake",
+    "attempts", "audit",
+    *(f"outputs.dictionary{name}" for name in ("", ".drawing", ".lineage", ".catalogue", ".pages")),
     "analytics", "worker", "scheduler", "__init__",
     "cli.tables", "cli.verbs", "cli.run", "cli.inspect", "cli.sql", "cli.decide", "cli.home", "cli.ui", "cli.status",
     "cli", "__main__",
@@ -74,7 +77,7 @@ def pipeline_modules(path: Path) -> set[str]:
 
 
 def module_of(path: Path) -> str:
-    """pipeline/page/html.py -> page.html; pipeline/page/__init__.py -> page."""
+    """pipeline/outputs/report/page.py -> outputs.report.page; its __init__.py -> outputs.report."""
     name = ".".join(path.relative_to(PROJECT / "pipeline").with_suffix("").parts)
     return name.removesuffix(".__init__")
 
@@ -118,15 +121,12 @@ def test_datasets_rules_and_sources_are_pure(path):
     assert not re.search(r"\b(today|now|utcnow)\(", path.read_text())
 
 
-@pytest.mark.parametrize("module", ["markup", "charts", "opinions", "html"])
+@pytest.mark.parametrize("module", ["markup", "charts", "opinions", "page"])
 def test_the_report_page_is_made_of_values_alone(module):
-    path = PROJECT / "pipeline/page" / f"{module}.py"
+    path = PROJECT / "pipeline/outputs/report" / f"{module}.py"
     assert tops(path) & {"luigi", "sqlalchemy", "psycopg2", "pandas", "os", "time"} == set()
     assert tops(path) & OURS <= {"pipeline"} and pipeline_modules(path) <= {
-        "page",
-        "page.markup",
-        "page.charts",
-        "page.opinions",
+        *(f"outputs.report{name}" for name in ("", ".markup", ".charts", ".opinions")),
         "definitions",
     }
     assert not re.search(r"\b(today|now|utcnow)\(", path.read_text())
@@ -138,8 +138,8 @@ def test_drops_know_no_luigi():
 
 def test_only_what_makes_steps_or_runs_them_imports_luigi():
     assert {path.stem for path in source_files(*PACKAGES) if "luigi" in tops(path)} <= {
-        "config", "step", "ingest", "staging", "warehouse", "enrich", "marts", "reports", "audit", "run",
-        "worker", "scheduler", "ui",
+        "config", "step", "ingest", "staging", "warehouse", "enrich", "marts", "audit", "run", "worker", "scheduler",
+        "ui", "rejects", "mart_files", "pages", "summary", "prometheus", "intake",
     }  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.audit import graph
-from pipeline.reports import EduFlow
+from pipeline.outputs.intake import EduFlow
 from pipeline.step import Goal
 
 PROJECT = Path(__file__).parent.parent

@@ -26,7 +26,7 @@ from test_staging import everything
 
 from pipeline.config import PROJECT, eduflow
 from pipeline.datasets import DATASETS
-from pipeline.reports import Artifact
+from pipeline.outputs.artifact import Artifact
 from pipeline.step import _Process, read_state, transaction
 from targets.database import Database
 

@@ -27,9 +27,9 @@ from conftest import House, url
 from pipeline import analytics
 from pipeline.config import PROJECT
 from pipeline.marts import MARTS
-from pipeline.page import charts
-from pipeline.page.html import by_class, trend
-from pipeline.page.markup import el, natural, percent, points, words
+from pipeline.outputs.report import charts
+from pipeline.outputs.report.markup import el, natural, percent, points, words
+from pipeline.outputs.report.page import by_class, trend
 from targets import export
 from targets.database import Database
 
@@ -144,7 +144,7 @@ def luminance(colour: str) -> float:
 
 def test_text_and_lines_stand_out_from_the_paper():
     """WCAG AA on white: 4.5 for text, 3 for what is drawn. The grid may be faint."""
-    style = (PROJECT / "pipeline/page/page.css").read_text()
+    style = (PROJECT / "pipeline/outputs/report/page.css").read_text()
     named = dict(re.findall(r"--(\w+): (#\w{6})", style))
     found = re.findall(r"(?<![-\w])(color|fill|stroke): (#\w{6}|var\(--(\w+)\))", style)
     assert len(found) > 10
@@ -679,7 +679,7 @@ def test_the_page_prints(sample, tmp_path):
 
 def test_the_page_is_made_without_heavy_imports(sample):
     """A run with nothing to do imports neither page nor figures."""
-    late = "pipeline.page", "pyarrow.parquet"
+    late = "pipeline.outputs.report", "pyarrow.parquet"
     look = f"import sys, pipeline; print([name for name in {late} if name in sys.modules])"
     done = sample.command("-c", look)
     assert done.stdout.strip() == "[]", sys.version

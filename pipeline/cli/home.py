@@ -16,7 +16,7 @@ from pipeline import home as homes
 from pipeline.audit import graph
 from pipeline.cli.tables import nearby
 from pipeline.config import Settings, settings, use
-from pipeline.reports import Artifact
+from pipeline.outputs.artifact import Artifact
 from pipeline.step import UserError, transaction
 from pipeline.version import __version__
 from targets import backup as backups

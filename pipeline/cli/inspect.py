@@ -96,7 +96,7 @@ SHAPE = text("select coalesce(format, '{}') from etl.drops where drop_id = :drop
 
 def account(arguments: argparse.Namespace, options: Settings) -> int:
     from pipeline.drops import shown
-    from pipeline.reports import ACCOUNT, balance_with_rejects
+    from pipeline.outputs.summary import ACCOUNT, balance_with_rejects
 
     with transaction(options) as db:
         if not _exists(db, "staging.open_rejects"):
@@ -310,7 +310,7 @@ def _print_risk(found: dict[str, Any], factors: list[dict[str, Any]], columns: t
 
 
 def dictionary(arguments: argparse.Namespace, options: Settings) -> int:
-    from pipeline.dictionary.pages import pages
+    from pipeline.outputs.dictionary.pages import pages
 
     with transaction(options) as db:
         written = pages(db)

@@ -402,7 +402,7 @@ def _changed(db: Any) -> list[dict[str, Any]]:
 
 
 def _print_everything(db: Any) -> None:
-    from pipeline.reports import ACCOUNT, balance, table_rows
+    from pipeline.outputs.summary import ACCOUNT, balance, table_rows
 
     print("\nBalance per drop: read = current + superseded + duplicate + rejected")
     print_table(balance(db), [name for name in ACCOUNT if name not in ("path", "open_rejects")])

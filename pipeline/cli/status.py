@@ -12,7 +12,7 @@ from pipeline.attempts import GOING_ON
 from pipeline.cli.tables import print_json
 from pipeline.config import Settings
 from pipeline.drops import waiting
-from pipeline.reports import waiting_kinds
+from pipeline.outputs.intake import waiting_kinds
 from pipeline.step import read_state, transaction
 
 MOST = 4

@@ -1,214 +1,27 @@
-"""Reports: what a run leaves in `output/`, the last word on refused files, and EduFlow, the root of the graph."""
+"""Run summary: what was rebuilt and why, the balance of every drop, rows per table."""
 
 from __future__ import annotations
 
-import csv
-import functools
-import io
 import json
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import luigi
-from luigi.util import requires
 from sqlalchemy import Connection, text
 
-from pipeline.config import settings
-from pipeline.drops import Waiting, counted, datasets_without_a_file, shown, unsettled, waiting
+from pipeline.drops import datasets_without_a_file, shown, unsettled
 from pipeline.engine import OFF, sent_line
-from pipeline.enrich import Opinions, insights, opinions
-from pipeline.formulas import defused
-from pipeline.ingest import RAW, Ingest
-from pipeline.marts import MARTS, CheckAnalytics, Insights, Marts
-from pipeline.sources import OWN
-from pipeline.staging import STAGED, Clean
-from pipeline.step import (
-    Build,
-    Built,
-    Goal,
-    State,
-    Step,
-    WaitsError,
-    current_state,
-    failure_recorded,
-    log,
-    note_run,
-    read_state,
-    run_id,
-    transaction,
-)
-from pipeline.warehouse import DimStudents, Warehouse
-from targets import export
-from targets.artifact import FILE_MODE, Content, Notes, Written, fault, write_files
-from targets.database import retrying
-from targets.parts import Parts, digest
-
-
-class Artifact(Step):
-    """Files in the output folder. pattern: what they are called there. notes: what attempts add to them."""
-
-    pattern: ClassVar[str]
-    mode: ClassVar[int] = FILE_MODE
-    edits_are_kept: ClassVar[bool] = False
-    notes: ClassVar[Notes | None] = None
-
-    def is_current(self, state: State) -> bool:
-        """Up to date, and the files on disk are the ones written."""
-        return super().is_current(state) and not self.fault(state)
-
-    def fault(self, state: State) -> str:
-        """Why the files on disk are not the ones written; "" when they are."""
-        content = state.record(self.target).content
-        folder = state.settings.output_dir
-        return fault(folder, self.pattern, content, edits_are_kept=self.edits_are_kept, notes=self.notes)
-
-    def why(self, state: State) -> str:
-        return self.fault(state) if super().is_current(state) else super().why(state)
-
-    def write(self, build: Build, files: Mapping[str, Content]) -> Written:
-        state = build.state
-        expendable = {drop.sha256 for drop in state.drops if drop.in_raw} if self.edits_are_kept else None
-        recorded = state.record(self.target).content
-        return write_files(
-            state.settings.output_dir,
-            self.pattern,
-            files,
-            recorded=recorded,
-            mode=self.mode,
-            expendable=expendable,
-            notes=self.notes,
-        )
-
-
-class RejectFiles(Artifact):
-    """Per drop with open rejects, a file of them: the original columns, ready to be fixed and dropped again."""
-
-    target, pattern, edits_are_kept = "output/rejects", "rejects/*.csv", True
-    recipe = ("pipeline/reports.py", "pipeline/formulas.py")
-
-    def requires(self) -> list[luigi.Task]:
-        return [step() for step in STAGED.values()]
-
-    def own_parts(self, state: State) -> Parts:
-        return {**super().own_parts(state), "decisions:rejected rows": state.settled}
-
-    def build(self, build: Build) -> Built:
-        query = """
-            select drop_id, dataset, format from etl.drops
-            where drop_id in (select drop_id from staging.open_rejects) order by drop_id
-        """
-        drops = build.db.execute(text(query)).all()
-        files = {
-            f"rejects/{d.dataset}.rejects-{d.drop_id}.csv": reject_rows(build.db, d.drop_id, d.format) for d in drops
-        }
-        written = self.write(build, files)
-        for edited, ours in written.kept:
-            instead = f"the rows that are open now: {ours}" if ours else "none of its rows is open any more"
-            log.warning("%s was edited and is kept as it is; %s", shown(edited), shown(instead))
-        return Built(len(drops), len(drops), content=written.content, note="files")
-
-
-def reject_rows(db: Connection, drop_id: int, shape: dict[str, Any]) -> Iterator[str]:
-    """CSV lines of a drop's open rejects. A row whose field count was wrong stands whole in `reject_record`.
-
-    Of a reject file that was sent back, its own `reject_...` columns are left out: they are about another drop.
-    """
-    by_name = "extra" not in shape  # landed when the keys in `_extra` were names, not places
-    columns = [
-        (name, field, name if by_name else str(place))
-        for place, (name, field) in enumerate(zip(shape["header"], shape["fields"], strict=True), 1)
-        if name not in OWN
-    ]
-    yield _csv_line([*(name for name, _, _ in columns), *OWN])
-    query = text("""
-        select r.line, r.reasons, r.original from etl.rejects as r
-        inner join staging.open_rejects as o using (drop_id, line)
-        where r.drop_id = :drop order by r.line
-    """)
-    for row in db.execute(query.execution_options(yield_per=10_000), {"drop": drop_id}):
-        extra = row.original.get("_extra") or {}
-        cells = [row.original.get(field) if field else extra.get(key) for _, field, key in columns]
-        yield _csv_line([*cells, row.line, " ".join(row.reasons), row.original.get("_record")])
-
-
-def _csv_line(cells: list[Any]) -> str:
-    line = io.StringIO()
-    # so that a cell with either line end is quoted
-    csv.writer(line, lineterminator="\r\n").writerow(
-        [defused(cell) if isinstance(cell, str) else cell for cell in cells]
-    )
-    return line.getvalue().removesuffix("\r\n") + "\n"
-
-
-class MartFiles(Artifact):
-    """Every mart as CSV for a spreadsheet and as Parquet with its types."""
-
-    target, pattern = "output/marts", "marts/*.*"
-    recipe = ("pipeline/reports.py", "targets/export.py")
-
-    def requires(self) -> list[luigi.Task]:
-        return [Marts()]
-
-    def build(self, build: Build) -> Built:
-        files: dict[str, Content] = {}
-        for mart in MARTS:
-            name = f"marts/{mart.target.removeprefix('analytics.')}"
-            files[f"{name}.csv"] = functools.partial(export.write_csv, build.db, mart.target, mart.key)
-            files[f"{name}.parquet"] = functools.partial(export.write_parquet, build.db, mart.target, mart.key)
-        return Built(len(files), len(files), content=self.write(build, files).content, note="files")
-
-
-PAGE = ("figures.py", "html.py", "opinions.py", "charts.py", "markup.py", "page.css")
-
-
-class ReportPage(Artifact):
-    """What the marts say, for people: one HTML page."""
-
-    target, pattern = "output/report", "report.html"
-    notes = re.compile(rb"<!-- last attempt -->.*\n")
-    recipe = (
-        *("pipeline/reports.py", "pipeline/held.py"),
-        *(f"pipeline/page/{name}" for name in PAGE),
-    )
-    definitions = ("RISK",)
-
-    def requires(self) -> list[luigi.Task]:
-        return [Clean(), DimStudents(), Opinions(), Marts()]
-
-    def own_parts(self, state: State) -> Parts:
-        return {**super().own_parts(state), "intake:": intake_digest(state), "decisions:rejected rows": state.settled}
-
-    def build(self, build: Build) -> Built:
-        from pipeline.page.figures import facts
-        from pipeline.page.html import page
-
-        files = {"report.html": [page(facts(build.db, build.state))]}
-        return Built(1, 1, content=self.write(build, files).content, note="page")
-
-
-class InsightsPage(Artifact):
-    """The executive summary."""
-
-    target, pattern = "output/insights", "insights.md"
-    recipe = ("pipeline/reports.py", "agents/insights.py", "agents/metrics.py")
-
-    def requires(self) -> list[luigi.Task]:
-        return [Insights(), CheckAnalytics()]
-
-    def own_parts(self, state: State) -> Parts:
-        return {**super().own_parts(state), "intake:": intake_digest(state)}
-
-    def build(self, build: Build) -> Built:
-        waits = counted(waiting(build.state.drops, build.state.scan))
-        files = {"insights.md": [insights(build.db, waits)]}
-        return Built(1, 1, content=self.write(build, files).content, note="page")
-
-
-def intake_digest(state: State) -> str:
-    """Of what is said beside upstream: refused and held drops, decisions, files that are no drop."""
-    out = [(d.drop_id, d.status, d.decision, d.reason) for d in state.drops if d.status in ("refused", "held")]
-    return digest([out, state.scan.unmatched])
+from pipeline.enrich import Opinions, opinions
+from pipeline.ingest import Ingest
+from pipeline.marts import Marts
+from pipeline.outputs.artifact import Artifact, intake_digest
+from pipeline.outputs.mart_files import MartFiles
+from pipeline.outputs.pages import InsightsPage, ReportPage
+from pipeline.outputs.rejects import RejectFiles
+from pipeline.staging import Clean
+from pipeline.step import Build, Built, State, note_run, run_id
+from pipeline.warehouse import Warehouse
+from targets.parts import Parts
 
 
 class RunSummary(Artifact):
@@ -216,7 +29,7 @@ class RunSummary(Artifact):
 
     target, pattern = "output/run_summary", "run_summary.*"
     notes = re.compile(rb'\ALast attempt: .*\n\n|^  "last_attempt": .*\n', re.M)
-    recipe = ("pipeline/reports.py",)
+    recipe = ("pipeline/outputs/artifact.py", "pipeline/outputs/summary.py")
 
     def requires(self) -> list[luigi.Task]:
         tables = (Ingest(), Clean(), Warehouse(), Opinions(), Marts())
@@ -232,36 +45,6 @@ class RunSummary(Artifact):
             "run_summary.json": [json.dumps(facts, indent=2, default=str) + "\n"],
             "run_summary.md": [markdown(facts)],
         }
-        return Built(1, 1, content=self.write(build, files).content)
-
-
-# What an attempt adds to metrics.prom: name -> help.
-ATTEMPT_METRICS = {
-    "last_attempt_timestamp_seconds": "When the last attempt to run ended, whatever became of it.",
-    "last_attempt_exit_code": "Its exit code: 0 is good, 30 says that something failed or waits for a person.",
-    "last_attempt_duration_seconds": "How long it took.",
-    "last_success_timestamp_seconds": "When an attempt last ended with exit code 0.",
-    "last_new_data_timestamp_seconds": "When a file last arrived.",
-    "waiting": "What waits for a person, by kind: held and refused drops, files that were not recognised.",
-}
-
-
-class Metrics(Artifact):
-    """The run in numbers, for Prometheus."""
-
-    target, pattern = "output/metrics", "metrics.prom"
-    notes = re.compile(rf"^(?:# (?:HELP|TYPE) )?eduflow_(?:{'|'.join(ATTEMPT_METRICS)})\b.*\n".encode(), re.M)
-    mode = 0o644  # it holds no names, and the node exporter runs as another user
-    recipe = ("pipeline/metrics.py",)
-
-    def requires(self) -> list[luigi.Task]:
-        return [RunSummary()]
-
-    def build(self, build: Build) -> Built:
-        from pipeline.metrics import exposition
-
-        note_run(build.db)  # the first step of its run when the one before was killed after the summary
-        files = {"metrics.prom": [exposition(build.db, run_id())]}
         return Built(1, 1, content=self.write(build, files).content)
 
 
@@ -397,72 +180,3 @@ def _cell(value: Any) -> str:
     """Text as it stands in Markdown: no table cell, tag, link, picture or code of its own."""
     text = "" if value is None else shown(str(value))
     return re.sub(r"([\\|\[\]`*!])", r"\\\1", text).replace("&", "&amp;").replace("<", "&lt;")
-
-
-class Settled(luigi.Target):
-    """Exists while no file waits to be landed and nothing that was given waits for a person."""
-
-    def exists(self) -> bool:
-        state = current_state()
-        return not waiting(state.drops, state.scan) and not any(step().arrivals(state).new for step in RAW.values())
-
-
-@requires(summary=RunSummary, rejects=RejectFiles)
-class Intake(luigi.Task):
-    """The last word: fails, and so the run with exit code 30, while something that was given waits for a person."""
-
-    def output(self) -> Settled:
-        return Settled()
-
-    def worth_a_fork(self) -> bool:
-        return False
-
-    def run(self) -> None:
-        with failure_recorded("intake", settings()):
-            waits = retrying(self._noted)
-        if waits:
-            raise WaitsError(waiting_text(waits))
-
-    def _noted(self) -> list[Waiting]:
-        with transaction() as db:
-            state = read_state(db)
-            waits = waiting(state.drops, state.scan)
-            if waits:
-                note_run(db, "unsettled")
-        return waits
-
-
-def waiting_kinds(state: State) -> dict[str, int]:
-    """How many things wait for a person, by kind."""
-    drops = unsettled(state.drops)
-    kinds = {kind: sum(drop.status == kind for drop in drops) for kind in ("held", "refused")}
-    return {**kinds, "unrecognised": len(state.scan.waiting)}
-
-
-def waiting_text(waits: list[Waiting]) -> str:
-    lines = [f"Everything good is built; {counted(waits)} not:", *(f"  {each}" for each in waits)]
-    drops = [each for each in waits if each.is_drop]
-    if drops:
-        lines.append("Put a corrected file at the same path and run again, or settle it: eduflow refuse DROP")
-    if any(" held" in each.what for each in drops):
-        lines.append("A held drop is good after all? Look at it with eduflow account DROP, then: approve DROP")
-    if len(drops) < len(waits):
-        lines.append(
-            "A file is loaded under a name that is known; take it away, or name it in the setting `ignore`, and it no "
-            "longer waits"
-        )
-    return "\n".join(lines)
-
-
-class Outputs(Goal):
-    """Goal: the files that a run leaves."""
-
-    def requires(self) -> list[luigi.Task]:
-        return [step() for step in (RejectFiles, MartFiles, ReportPage, InsightsPage, RunSummary, Metrics)]
-
-
-class EduFlow(luigi.WrapperTask):
-    """Goal and root: the goals, each of which names all its steps, and that nothing waits for a person."""
-
-    def requires(self) -> list[luigi.Task]:
-        return [Ingest(), Clean(), Warehouse(), Opinions(), Marts(), Outputs(), Intake()]

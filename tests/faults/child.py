@@ -38,14 +38,14 @@ def _import_everything() -> None:
     import pyarrow.parquet
     import sqlalchemy.dialects.postgresql.psycopg2
 
-    import pipeline.page.html  # what the product imports late
+    import pipeline.outputs.report.page  # what the product imports late
     from pipeline.audit import graph
     from pipeline.config import PROJECT
     from pipeline.datasets import DATASETS
     from pipeline.staging import rule_parts
     from targets.parts import source_digest
 
-    assert luigi.retcodes and pyarrow.parquet and sqlalchemy.dialects and pipeline.page.html
+    assert luigi.retcodes and pyarrow.parquet and sqlalchemy.dialects and pipeline.outputs.report.page
     for recipe in {recipe for step in graph() for recipe in step.recipes()} | {"pipeline/sources.py"}:
         source_digest(PROJECT / recipe)  # parsing them takes longer than a small step
     for dataset in DATASETS.values():

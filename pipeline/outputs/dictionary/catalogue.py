@@ -14,7 +14,7 @@ from sqlalchemy import Connection, text
 import init_db
 from pipeline.audit import graph
 from pipeline.datasets import DATASETS
-from pipeline.dictionary import lineage
+from pipeline.outputs.dictionary import lineage
 from pipeline.step import Step
 
 SCHEMAS = ("raw", "etl", "staging", "warehouse", "analytics")

@@ -10,7 +10,7 @@ import re
 from pipeline.audit import graph
 from pipeline.config import PROJECT
 from pipeline.datasets import DATASETS
-from pipeline.dictionary.drawing import Box, Layout, draw, lay_out
+from pipeline.outputs.dictionary.drawing import Box, Layout, draw, lay_out
 from pipeline.step import Step
 
 LAYERS = {

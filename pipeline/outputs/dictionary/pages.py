@@ -20,8 +20,8 @@ from pipeline.checks import HEADER
 from pipeline.config import PROJECT
 from pipeline.datasets import DATASETS
 from pipeline.datasets.declaration import Column, Dataset
-from pipeline.dictionary import lineage
-from pipeline.dictionary.catalogue import A_ROW, SHARED, Catalogue, Relation
+from pipeline.outputs.dictionary import lineage
+from pipeline.outputs.dictionary.catalogue import A_ROW, SHARED, Catalogue, Relation
 from pipeline.rules import HARD_RULES, RULES, Cities, Context, judge
 from pipeline.staging import Staged
 

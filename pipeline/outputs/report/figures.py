@@ -10,8 +10,8 @@ from sqlalchemy import Connection, text
 from pipeline import held
 from pipeline.datasets import DATASETS
 from pipeline.drops import Drop, datasets_without_a_file, shown, unsettled
-from pipeline.page.html import ATTENDANCE, AWAY, NOTICED, SCORE, Facts, Row
-from pipeline.page.opinions import Opinions
+from pipeline.outputs.report.opinions import Opinions
+from pipeline.outputs.report.page import ATTENDANCE, AWAY, NOTICED, SCORE, Facts, Row
 from pipeline.step import State
 
 # Rows of a list, and classes drawn: a page is read, a table is searched.

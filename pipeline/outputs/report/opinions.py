@@ -7,8 +7,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline import definitions
-from pipeline.page.charts import day
-from pipeline.page.markup import Html, bar, count, el, join, more, number, percent, person, several, table, words
+from pipeline.outputs.report.charts import day
+from pipeline.outputs.report.markup import (
+    Html,
+    bar,
+    count,
+    el,
+    join,
+    more,
+    number,
+    percent,
+    person,
+    several,
+    table,
+    words,
+)
 
 Row = Mapping[str, Any]
 CATEGORIES = ("Critical", "High", "Medium", "Low")

@@ -13,9 +13,9 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from pipeline.page import opinions
-from pipeline.page.charts import Points, bar_chart, count_scale, day, line_chart, monday, percent_scale
-from pipeline.page.markup import (
+from pipeline.outputs.report import opinions
+from pipeline.outputs.report.charts import Points, bar_chart, count_scale, day, line_chart, monday, percent_scale
+from pipeline.outputs.report.markup import (
     Html,
     bar,
     count,

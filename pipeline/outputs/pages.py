@@ -1,0 +1,61 @@
+"""Pages for people: the report and the executive summary."""
+
+from __future__ import annotations
+
+import re
+
+import luigi
+
+from pipeline.drops import counted, waiting
+from pipeline.enrich import Opinions, insights
+from pipeline.marts import CheckAnalytics, Insights, Marts
+from pipeline.outputs.artifact import Artifact, intake_digest
+from pipeline.staging import Clean
+from pipeline.step import Build, Built, State
+from pipeline.warehouse import DimStudents
+from targets.parts import Parts
+
+REPORT = ("figures.py", "page.py", "opinions.py", "charts.py", "markup.py", "page.css")
+
+
+class ReportPage(Artifact):
+    """What the marts say, for people: one HTML page."""
+
+    target, pattern = "output/report", "report.html"
+    notes = re.compile(rb"<!-- last attempt -->.*\n")
+    recipe = (
+        *("pipeline/outputs/artifact.py", "pipeline/outputs/pages.py", "pipeline/held.py"),
+        *(f"pipeline/outputs/report/{name}" for name in REPORT),
+    )
+    definitions = ("RISK",)
+
+    def requires(self) -> list[luigi.Task]:
+        return [Clean(), DimStudents(), Opinions(), Marts()]
+
+    def own_parts(self, state: State) -> Parts:
+        return {**super().own_parts(state), "intake:": intake_digest(state), "decisions:rejected rows": state.settled}
+
+    def build(self, build: Build) -> Built:
+        from pipeline.outputs.report.figures import facts
+        from pipeline.outputs.report.page import page
+
+        files = {"report.html": [page(facts(build.db, build.state))]}
+        return Built(1, 1, content=self.write(build, files).content, note="page")
+
+
+class InsightsPage(Artifact):
+    """The executive summary."""
+
+    target, pattern = "output/insights", "insights.md"
+    recipe = ("pipeline/outputs/artifact.py", "pipeline/outputs/pages.py", "agents/insights.py", "agents/metrics.py")
+
+    def requires(self) -> list[luigi.Task]:
+        return [Insights(), CheckAnalytics()]
+
+    def own_parts(self, state: State) -> Parts:
+        return {**super().own_parts(state), "intake:": intake_digest(state)}
+
+    def build(self, build: Build) -> Built:
+        waits = counted(waiting(build.state.drops, build.state.scan))
+        files = {"insights.md": [insights(build.db, waits)]}
+        return Built(1, 1, content=self.write(build, files).content, note="page")
