@@ -189,12 +189,12 @@ class _Process:
     say: Callable[[str], None] | None = None  # Luigi gives it to a task while it runs
     steps: tuple[Any, int] | None = None  # a counter shared with forked workers, and how many steps there will be
     forked: bool = False  # whether it has had workers in this run
-    glanced: tuple[str, State] | None = None  # the last state seen, and the snapshot it was seen in
+    last_state: tuple[str, State] | None = None  # the last state seen, and the snapshot it was seen in
 
 
 def begin_run() -> None:
     """Look at the data folder anew, under a new run id."""
-    _Process.scan, _Process.run_id, _Process.prepared, _Process.glanced = None, "", "", None
+    _Process.scan, _Process.run_id, _Process.prepared, _Process.last_state = None, "", "", None
     _Process.steps, _Process.forked = None, False
 
 
@@ -306,10 +306,10 @@ def current_state() -> State:
 
 
 def _unless_nothing_changed(db: Connection, options: Settings) -> State:
-    """The state last seen, if no transaction has committed since: most glances follow each other at once."""
+    """The state last seen, if no transaction has committed since: most questions follow each other at once."""
     snapshot = str(db.execute(text("select pg_current_snapshot()")).scalar())
-    before = _Process.glanced[1] if _Process.glanced and _Process.glanced[1].settings == options else None
-    if before and _Process.glanced and _Process.glanced[0] == snapshot:
+    before = _Process.last_state[1] if _Process.last_state and _Process.last_state[1].settings == options else None
+    if before and _Process.last_state and _Process.last_state[0] == snapshot:
         return before
     state = read_state(db, options)
     if (
@@ -318,7 +318,7 @@ def _unless_nothing_changed(db: Connection, options: Settings) -> State:
         and before.scan is state.scan
     ):
         state.parts = before.parts  # computed from nothing else that can change in a run
-    _Process.glanced = (snapshot, state)
+    _Process.last_state = (snapshot, state)
     return state
 
 
@@ -514,7 +514,7 @@ class Step(luigi.Task):
             return False
         with contextlib.suppress(DatabaseError, DBAPIError):
             # As long as nobody else builds, things stand as this process saw them last.
-            state = current_state() if _Process.forked or not _Process.glanced else _Process.glanced[1]
+            state = current_state() if _Process.forked or not _Process.last_state else _Process.last_state[1]
             records = [state.record(step.target) for step in self.fingerprint_inputs()]
             return sum(record.rows or 0 for record in records) > LONG_ROWS
         return False  # without a database it fails at once
@@ -547,7 +547,7 @@ class Step(luigi.Task):
             why, record = self.why(state), state.record(self.target)
             say(f"building: {why}")
             built = self._build(db, state, record)
-            before = _Process.glanced[0] if _Process.glanced else ""
+            before = _Process.last_state[0] if _Process.last_state else ""
             if self.updates_drops:
                 state = read_state(db, options)
             record = replace(
@@ -567,8 +567,8 @@ class Step(luigi.Task):
             write_record(db, record, seconds=seconds, run_id=run_id(), why=why)
             after = _snapshot_after(db, before)
         if after:
-            # What the next glance would read, without reading it.
-            _Process.glanced = after, replace(state, records={**state.records, self.target: record})
+            # What would be read next, without reading it.
+            _Process.last_state = after, replace(state, records={**state.records, self.target: record})
         detail = f", {built.note}" if built.note else ""
         say(f"{built.rows:,} rows, {built.changed:,} changed in {seconds:.2f} s ({why}{detail})")
         log.info(

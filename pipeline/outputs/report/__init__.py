@@ -1,1 +1,1 @@
-"""The page `output/report.html`: `figures` asks the marts, `html` writes, with `charts` and `markup`, what they say."""
+"""The page `output/report.html`: `figures` asks the marts, `page` writes, with `charts` and `markup`, what they say."""
