@@ -18,6 +18,11 @@ class Artifact(Step):
     edits_are_kept: ClassVar[bool] = False
     notes: ClassVar[Notes | None] = None
 
+    def recipes(self) -> tuple[str, ...]:
+        """This module, that of the step, and what the step names beside them."""
+        modules = (Artifact.__module__, type(self).__module__)
+        return (*(f"{name.replace('.', '/')}.py" for name in modules), *self.recipe)
+
     def is_current(self, state: State) -> bool:
         """Up to date, and the files on disk are the ones written."""
         return super().is_current(state) and not self.fault(state)

@@ -17,7 +17,7 @@ class MartFiles(Artifact):
     """Every mart as CSV for a spreadsheet and as Parquet with its types."""
 
     target, pattern = "output/marts", "marts/*.*"
-    recipe = ("pipeline/outputs/artifact.py", "pipeline/outputs/mart_files.py", "targets/export.py")
+    recipe = ("targets/export.py",)
 
     def requires(self) -> list[luigi.Task]:
         return [Marts()]

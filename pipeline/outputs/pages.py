@@ -23,10 +23,7 @@ class ReportPage(Artifact):
 
     target, pattern = "output/report", "report.html"
     notes = re.compile(rb"<!-- last attempt -->.*\n")
-    recipe = (
-        *("pipeline/outputs/artifact.py", "pipeline/outputs/pages.py", "pipeline/held.py"),
-        *(f"pipeline/outputs/report/{name}" for name in REPORT),
-    )
+    recipe = ("pipeline/held.py", *(f"pipeline/outputs/report/{name}" for name in REPORT))
     definitions = ("RISK",)
 
     def requires(self) -> list[luigi.Task]:
@@ -47,7 +44,7 @@ class InsightsPage(Artifact):
     """The executive summary."""
 
     target, pattern = "output/insights", "insights.md"
-    recipe = ("pipeline/outputs/artifact.py", "pipeline/outputs/pages.py", "agents/insights.py", "agents/metrics.py")
+    recipe = ("agents/insights.py", "agents/metrics.py")
 
     def requires(self) -> list[luigi.Task]:
         return [Insights(), CheckAnalytics()]

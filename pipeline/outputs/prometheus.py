@@ -27,7 +27,7 @@ class Metrics(Artifact):
     target, pattern = "output/metrics", "metrics.prom"
     notes = re.compile(rf"^(?:# (?:HELP|TYPE) )?eduflow_(?:{'|'.join(ATTEMPT_METRICS)})\b.*\n".encode(), re.M)
     mode = 0o644  # it holds no names, and the node exporter runs as another user
-    recipe = ("pipeline/outputs/artifact.py", "pipeline/outputs/prometheus.py", "pipeline/outputs/exposition.py")
+    recipe = ("pipeline/outputs/exposition.py",)
 
     def requires(self) -> list[luigi.Task]:
         return [RunSummary()]

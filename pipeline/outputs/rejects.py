@@ -23,7 +23,7 @@ class RejectFiles(Artifact):
     """Per drop with open rejects, a file of them: the original columns, ready to be fixed and dropped again."""
 
     target, pattern, edits_are_kept = "output/rejects", "rejects/*.csv", True
-    recipe = ("pipeline/outputs/artifact.py", "pipeline/outputs/rejects.py", "pipeline/formulas.py")
+    recipe = ("pipeline/formulas.py",)
 
     def requires(self) -> list[luigi.Task]:
         return [step() for step in STAGED.values()]

@@ -29,7 +29,6 @@ class RunSummary(Artifact):
 
     target, pattern = "output/run_summary", "run_summary.*"
     notes = re.compile(rb'\ALast attempt: .*\n\n|^  "last_attempt": .*\n', re.M)
-    recipe = ("pipeline/outputs/artifact.py", "pipeline/outputs/summary.py")
 
     def requires(self) -> list[luigi.Task]:
         tables = (Ingest(), Clean(), Warehouse(), Opinions(), Marts())
