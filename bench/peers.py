@@ -33,7 +33,9 @@ from bench.pictures import bars
 from bench.run import OUT, House, bare_copy, held, peak, run_goal, without_ragged
 from pipeline.config import PROJECT
 from pipeline.datasets import DATASETS
-from pipeline.rules import Context, clean, judge
+from pipeline.rules import apply_rule
+from pipeline.rules.context import Context
+from pipeline.rules.frame import clean
 from targets.database import Database
 
 STUDENT_PROGRESS = DATASETS["student_progress"]
@@ -134,7 +136,7 @@ def _cleaned_rows(records: list[list[str]]) -> Iterator[tuple[str, list[Any]]]:
     """(key, values) of the accepted rows: every cell through its rule, one after the other."""
     context, columns = _context(), STUDENT_PROGRESS.columns
     for record in records:
-        cells = [judge(text, column, context) for text, column in zip(record, columns, strict=True)]
+        cells = [apply_rule(text, column, context) for text, column in zip(record, columns, strict=True)]
         if cells[0].value is not None and cells[1].value is not None:  # event and student
             yield cells[0].value, [cell.value for cell in cells]
 

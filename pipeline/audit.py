@@ -18,7 +18,9 @@ from pipeline.datasets.declaration import Dataset
 from pipeline.drops import shown
 from pipeline.outputs.artifact import Artifact
 from pipeline.outputs.intake import EduFlow
-from pipeline.rules import Context, clean, judge
+from pipeline.rules import apply_rule
+from pipeline.rules.context import Context
+from pipeline.rules.frame import clean
 from pipeline.staging import contexts
 from pipeline.step import State, Step, UserError
 from targets.record import forget
@@ -344,7 +346,7 @@ def key_of(kind: str, text: str) -> str:
     """The key in the form that the rules give it: 3, stu-3 and STU_003 are STU003. UserError when it can be none."""
     column = KINDS[kind][0]
     dataset = naming(kind)[0][0]
-    value = judge(text, dataset.column(column), Context(drop_date=date.max)).value
+    value = apply_rule(text, dataset.column(column), Context(drop_date=date.max)).value
     if value is None:
         raise UserError(f"{text!r} is no {column}.")
     return str(value)

@@ -37,7 +37,10 @@ from pipeline.guard import (
     of_others,
     too_early,
 )
-from pipeline.rules import Cities, Context, clean, says_something
+from pipeline.rules import says_something
+from pipeline.rules.cities import Cities
+from pipeline.rules.context import Context
+from pipeline.rules.frame import clean
 from pipeline.step import Build, Built, Goal, Progress, State, Step, log
 from targets import parts as digests
 from targets.database import MAX_CHUNK, Spool, copy_in, copy_out
@@ -83,20 +86,26 @@ class Staged(Step):
         return cleaning.stage(build.state.settings, full=build.full_refresh, recorded=build.rows)
 
 
-RULES = PROJECT / "pipeline/rules.py"
+RULES = PROJECT / "pipeline/rules"
 RULE_TABLES = ("RULES", "CANONICAL")  # an entry per rule
 
 
 def rule_parts(dataset: Dataset) -> Parts:
-    """The rules of its columns, each with the helpers it uses; what cleans a frame of any dataset; the city list's."""
-    defined, apart = digests.defined(RULES), {*RULE_TABLES, "Cities"}
+    """The rules of its columns, each with the helpers it uses; what cleans a table of any dataset; the city list's."""
+    table, frame, cities = (RULES / f"{name}.py" for name in ("__init__", "frame", "cities"))
+    defined, apart = digests.defined(table), {*RULE_TABLES, "Cities"}
     parts = {}
     for rule in dict.fromkeys(column.rule for column in dataset.columns):
-        entries = [name for table in RULE_TABLES if (name := f"{table}[{rule}]") in defined]
-        parts[f"rule:{rule}"] = digests.definitions_digest(RULES, entries, apart)
-    parts["rule:clean"] = digests.definitions_digest(RULES, ("clean", "says_something"), apart)
+        entries = [name for each in RULE_TABLES if (name := f"{each}[{rule}]") in defined]
+        parts[f"rule:{rule}"] = digests.definitions_digest(table, entries, apart)
+    parts["rule:clean"] = digests.digest(
+        [
+            digests.definitions_digest(frame, ["clean"], apart),
+            digests.definitions_digest(table, ["says_something"], apart),
+        ]
+    )
     if dataset.lookups:
-        parts["rule:Cities"] = digests.definitions_digest(RULES, ("Cities",))
+        parts["rule:Cities"] = digests.definitions_digest(cities, ["Cities"])
     return parts
 
 

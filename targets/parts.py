@@ -11,7 +11,7 @@ import symtable
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from init_db import ddl
 
@@ -85,59 +85,139 @@ def _without_docstrings(tree: ast.Module) -> ast.Module:
 
 
 def definitions_digest(path: Path, names: Iterable[str], apart: Collection[str] = ()) -> str:
-    """Digest of some definitions of a Python module, with all of the module that they use, directly or not.
+    """Digest of some definitions of a Python module, with everything of its package that they use, directly or not.
 
+    path    a module; what it imports from other modules of the same folder is followed, other imports count by name
     names   functions, classes and values of the module; `TABLE[key]` is one entry of a dict that is written out
     apart   names that are not followed: they are parts of their own
 
-    Raises KeyError for a name that the module does not define.
+    Raises KeyError for a name that a module does not define.
     """
-    stat = path.stat()
-    return _definitions_digest(path, stat.st_mtime_ns, stat.st_size, tuple(names), frozenset(apart))
+    return _definitions_digest(path, _stamps(path.parent), tuple(names), frozenset(apart))
 
 
 def defined(path: Path) -> Collection[str]:
     """The names that `definitions_digest` knows of a module."""
+    return _definitions(*_stamp(path)).keys()
+
+
+Stamp = tuple[Path, int, int]
+Place = tuple[str, str]  # module and name
+
+
+def _stamp(path: Path) -> Stamp:
     stat = path.stat()
-    return _definitions(path, stat.st_mtime_ns, stat.st_size).keys()
+    return path, stat.st_mtime_ns, stat.st_size
+
+
+def _stamps(folder: Path) -> tuple[Stamp, ...]:
+    return tuple(_stamp(path) for path in sorted(folder.glob("*.py")))
 
 
 @cache
-def _definitions_digest(path: Path, mtime_ns: int, size: int, names: tuple[str, ...], apart: frozenset[str]) -> str:
-    every = _definitions(path, mtime_ns, size)
+def _definitions_digest(path: Path, stamps: tuple[Stamp, ...], names: tuple[str, ...], apart: frozenset[str]) -> str:
+    modules = {_module(stamp[0]): stamp for stamp in stamps}
     found: dict[str, list[str]] = {}
-    waiting = [*names, *([""] if "" in every else [])]
+    waiting = [(_module(path), name) for name in names]
     while waiting:
-        name = waiting.pop()
-        if name not in found:
-            found[name] = [code for code, _ in every[name]]
-            waiting += [used for _, uses in every[name] for used in uses if used in every and used not in apart]
+        module, name = waiting.pop()
+        every = _definitions(*modules[module])
+        if f"{module} {name}" in found or (not name and "" not in every):
+            continue
+        found[f"{module} {name}"] = [definition.code for definition in every[name]]
+        waiting.append((module, ""))  # statements that define no name count for all others
+        for definition in every[name]:
+            waiting += _used(definition, module, modules, apart)
     return digest(found)
 
 
+def _used(definition: Definition, module: str, modules: Mapping[str, Stamp], apart: Collection[str]) -> set[Place]:
+    """The places of all definitions of the package that a definition uses."""
+    every = _definitions(*modules[module])
+    found: set[Place] = set()
+    for used in definition.uses:
+        name, _, attribute = used.partition(".")
+        for each in () if name in apart else every.get(name, ()):
+            found |= _imported(each.source, attribute, modules) or {(module, name)}
+    return {place for place in found if place[1] not in apart}
+
+
+def _imported(source: Place, attribute: str, modules: Mapping[str, Stamp]) -> set[Place]:
+    """The places in the package that an imported name stands for; of a module what is read of it, if that is known."""
+    module, name = source
+    whole = f"{module}.{name}" if name else module
+    if whole in modules:
+        names = _definitions(*modules[whole]).keys()
+        return {(whole, each) for each in ([attribute] if attribute in names else names)}
+    return {source} if module in modules else set()
+
+
+def _module(path: Path) -> str:
+    """The dotted name of a module, as far as the folders above it are packages: pipeline.rules.dates."""
+    names = [] if path.stem == "__init__" else [path.stem]
+    for folder in path.parents:
+        if not (folder / "__init__.py").exists():
+            break
+        names.insert(0, folder.name)
+    return ".".join(names)
+
+
+class Definition(NamedTuple):
+    """A statement that defines a name.
+
+    code    its syntax tree as text
+    uses    names of the module that it uses: `name`, and `name.attribute` where only that is read of it
+    source  where an import has the name from; a name of "" stands for a module
+    """
+
+    code: str
+    uses: frozenset[str]
+    source: Place = ("", "")
+
+
 @cache
-def _definitions(path: Path, _mtime_ns: int, _size: int) -> dict[str, list[tuple[str, frozenset[str]]]]:
-    """name -> the statements that define it (their code, the names they use). "": those that define no name."""
+def _definitions(path: Path, _mtime_ns: int, _size: int) -> dict[str, list[Definition]]:
+    """name -> the statements that define it. "": those that define no name."""
     source = path.read_text(encoding="utf-8")
     lines = source.splitlines(keepends=True)
-    every: dict[str, list[tuple[str, frozenset[str]]]] = {}
+    every: dict[str, list[Definition]] = {}
     for statement in _without_docstrings(ast.parse(source)).body:
+        imports = dict(_imports(statement))  # also those within a function
+        for name, imported in imports.items():
+            every.setdefault(name, []).append(imported)
+        if isinstance(statement, ast.Import | ast.ImportFrom):
+            continue
         first = min([statement.lineno, *(each.lineno for each in getattr(statement, "decorator_list", ()))])
         scope = symtable.symtable("".join(lines[first - 1 : statement.end_lineno]), path.name, "exec")
-        uses = frozenset(_globals(scope))
-        if isinstance(statement, ast.Import | ast.ImportFrom):
-            code = ast.dump(statement) if isinstance(statement, ast.Import) else f"{statement.level} {statement.module}"
-            for alias in statement.names:
-                every.setdefault(alias.asname or alias.name, []).append((f"{code} {alias.name}", uses))
-            continue
-        binds = [symbol.get_name() for symbol in scope.get_symbols() if symbol.is_assigned() or symbol.is_imported()]
+        names = frozenset((*_globals(scope), *imports))
+        binds = [symbol.get_name() for symbol in scope.get_symbols() if symbol.is_assigned()]
         for name in binds or [""]:
-            every.setdefault(name, []).append((ast.dump(statement), uses))
+            every.setdefault(name, []).append(Definition(ast.dump(statement), _uses(statement, names)))
         for name, entry in _entries(statement):
-            every[name] = [
-                (ast.dump(entry), uses & {node.id for node in ast.walk(entry) if isinstance(node, ast.Name)})
-            ]
+            every[name] = [Definition(ast.dump(entry), _uses(entry, names))]
     return every
+
+
+def _imports(statement: ast.stmt) -> Iterator[tuple[str, Definition]]:
+    """The names that a statement imports."""
+    for node in ast.walk(statement):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield (
+                    alias.asname or alias.name.partition(".")[0],
+                    Definition(ast.dump(node), frozenset(), (alias.name, "")),
+                )
+        elif isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                code = f"{node.level} {node.module} {alias.name}"
+                yield alias.asname or alias.name, Definition(code, frozenset(), (node.module or "", alias.name))
+
+
+def _uses(node: ast.AST, names: Collection[str]) -> frozenset[str]:
+    """Of these names those that a node holds: `name.attribute` where an attribute of it is read, else `name`."""
+    read = {id(each.value): each for each in ast.walk(node) if isinstance(each, ast.Attribute)}
+    held = [each for each in ast.walk(node) if isinstance(each, ast.Name) and each.id in names]
+    return frozenset(f"{each.id}.{read[id(each)].attr}" if id(each) in read else each.id for each in held)
 
 
 def _globals(scope: symtable.SymbolTable) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -17,7 +18,8 @@ from pipeline.drops import scan
 from pipeline.enrich import ENRICHMENT
 from pipeline.ingest import RAW
 from pipeline.marts import MARTS
-from pipeline.rules import CANONICAL, HARD_RULES, RULES, Context, judge
+from pipeline.rules import CANONICAL, HARD_RULES, RULES, apply_rule
+from pipeline.rules.context import Context
 from pipeline.staging import STAGED
 from pipeline.warehouse import WAREHOUSE
 from targets.parts import differences
@@ -132,7 +134,7 @@ def test_a_staged_column_that_rejects_its_row_is_never_null(house):
 
 
 def _of_blank(column: Column):
-    value = judge("", column, Context(dt.date(2024, 2, 8))).value
+    value = apply_rule("", column, Context(dt.date(2024, 2, 8))).value
     return value[0] if column.rule == "name" else value
 
 
@@ -267,7 +269,7 @@ def test_a_vocabulary_is_closed_its_canonical_values_mean_themselves(dataset: Da
     context = Context(dt.date(2024, 2, 8))
     for word, value in column.words:
         for said in (word, value, value.upper(), value.lower(), f" {value} ", value.replace(" ", "-")):
-            assert judge(said, column, context) == (value, ""), said
+            assert apply_rule(said, column, context) == (value, ""), said
     spelled = [word for word, _ in column.words]
     assert len(set(spelled)) == len(spelled)
     assert column.default is None or column.default in {value for _, value in column.words}
@@ -313,38 +315,42 @@ def test_every_file_name_of_a_dataset_is_recognised(dataset: Dataset, tmp_path):
 
 # --- which datasets a rule is a part of -----------------------------------------------------------------------------
 
-RULES_TEXT = staging.RULES.read_text()
 OF_STUDENTS = ("students_enrollment", "student_progress", "support_tickets", "attendance", "assessments")
 
 
 @pytest.mark.parametrize(
-    "old, new, expected",
+    "module, old, new, expected",
     [
-        ("_GRADE.fullmatch(_whole(text))", "_GRADE.match(_whole(text))", {"students": {"grade"}}),
-        (
-            *('_WHOLE = re.compile(r"([0-9]+)', '_WHOLE = re.compile(r"([0-9]{1,9})'),  # 7.0 -> 7
+        ("codes", "_GRADE.fullmatch(", "_GRADE.match(", {"students": {"grade"}}),
+        (  # a helper in a module that is no rule's
+            *("letters", '_WHOLE = re.compile(r"([0-9]+)', '_WHOLE = re.compile(r"([0-9]{1,9})'),  # 7.0 -> 7
             {"students": {"student_id", "class_id", "grade"}} | {name: {"student_id"} for name in OF_STUDENTS},
         ),
-        ("FUZZY_ABOVE = 80", "FUZZY_ABOVE = 85", {"students_enrollment": {"Cities"}}),
-        (
-            *('lambda column, context: "CLASS-', 'lambda column, context: "GROUP-'),
-            {"students": {"class_id"}},
+        ("cities", "FUZZY_ABOVE = 80", "FUZZY_ABOVE = 85", {"students_enrollment": {"Cities"}}),
+        ("__init__", 'lambda column, context: "CLASS-', 'lambda column, context: "GROUP-', {"students": {"class_id"}}),
+        (  # through the table of canonical texts alone
+            *("text", 'CANONICAL_EMAIL = r"[a-z0-9_+-]{1,40}', 'CANONICAL_EMAIL = r"[a-z0-9_+-]{1,41}'),
+            {name: {"email"} for name, found in DATASETS.items() if any(c.rule == "email" for c in found.columns)},
         ),
         (
-            "KEPT_ANSWERS, KEPT_LETTERS = 30_000",
-            "KEPT_ANSWERS, KEPT_LETTERS = 40_000",
+            *("column", "KEPT_ANSWERS, KEPT_LETTERS = 30_000", "KEPT_ANSWERS, KEPT_LETTERS = 40_000"),
             {name: {"clean"} for name in DATASETS},
         ),
-        ("10, 'Grade 10', grade-10, 10th", "10, 'Grade 10', 10th", {}),
-        ("def grade(", "# of grades\n\ndef grade(", {}),
-        ("def grade(", "GRADES = 12\n\n\ndef grade(", {}),
+        ("codes", "10, 'Grade 10', grade-10, 10th", "10, 'Grade 10', 10th", {}),
+        ("codes", "def grade(", "# of grades\n\ndef grade(", {}),
+        ("codes", "def grade(", "GRADES = 12\n\n\ndef grade(", {}),
     ],
 )
-def test_an_edited_rule_is_another_part_only_of_the_datasets_that_use_it(tmp_path, monkeypatch, old, new, expected):
-    assert RULES_TEXT.count(old) == 1
+def test_an_edited_rule_is_another_part_only_of_the_datasets_that_use_it(
+    tmp_path, monkeypatch, module, old, new, expected
+):
     before = {name: staging.rule_parts(dataset) for name, dataset in DATASETS.items()}
-    copy = tmp_path / "rules.py"
-    copy.write_text(RULES_TEXT.replace(old, new))
+    copy = tmp_path / "pipeline/rules"
+    shutil.copytree(staging.RULES, copy)
+    (tmp_path / "pipeline/__init__.py").touch()
+    source = (copy / f"{module}.py").read_text()
+    assert source.count(old) == 1
+    (copy / f"{module}.py").write_text(source.replace(old, new))
     monkeypatch.setattr(staging, "RULES", copy)
     changed = {
         name: {part.removeprefix("rule:") for part in differences(before[name], staging.rule_parts(dataset))}

@@ -119,15 +119,16 @@ def test_every_row_of_a_table_has_as_many_cells_as_its_header(house):
 
 def test_the_dictionary_names_every_code_that_a_rule_can_give():
     named = {code for found in DATASETS.values() for column in found.columns for both in codes(column) for code in both}
-    rules = (PROJECT / "pipeline/rules.py").read_text()
+    rules = "".join(path.read_text() for path in (PROJECT / "pipeline/rules").glob("*.py"))
     suffixes = {f"_{suffix}" for suffix in re.findall(r"flag_prefix\}_(\w+)", rules)} | {"_invalid"}
     assert {suffix for suffix in suffixes if not any(code.endswith(suffix) for code in named)} == set()
 
 
 def test_the_dictionary_names_every_code_that_a_whole_record_can_get():
-    functions = {"clean", "_record_part", "_mark_contradictions"}
-    tree = ast.parse((PROJECT / "pipeline/rules.py").read_text())
-    bodies = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name in functions]
+    functions = {"clean", "record_part", "_mark_contradictions"}
+    trees = [ast.parse((PROJECT / f"pipeline/rules/{name}.py").read_text()) for name in ("frame", "repair")]
+    nodes = [node for tree in trees for node in tree.body]
+    bodies = [node for node in nodes if isinstance(node, ast.FunctionDef) and node.name in functions]
     words = {node.value for body in bodies for node in ast.walk(body) if isinstance(node, ast.Constant)}
     written = {word for word in words if isinstance(word, str) and re.fullmatch("[a-z]+(_[a-z]+)+", word)}
     assert len(bodies) == len(functions)

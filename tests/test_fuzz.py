@@ -18,7 +18,9 @@ from mutations import Damaged, damaged
 from plain_readers import lines_of_records
 
 from pipeline.datasets import DATASETS
-from pipeline.rules import Cities, Context, clean
+from pipeline.rules.cities import Cities
+from pipeline.rules.context import Context
+from pipeline.rules.frame import clean
 from pipeline.sources import Source, SourceError, open_source
 
 KEPT = Path(__file__).parent / "cases/hostile"

@@ -17,12 +17,16 @@ import pyarrow as pa
 import pytest
 
 from agents.masking import masker
-from pipeline import rules
 from pipeline.datasets import DATASETS
 from pipeline.datasets.declaration import Column
 from pipeline.formulas import restored
 from pipeline.outputs.rejects import _csv_line
-from pipeline.rules import RULES, Cities, Context, judge, rejoin
+from pipeline.rules import LONGEST, RULES, apply_rule
+from pipeline.rules.cities import Cities
+from pipeline.rules.column import clean_column
+from pipeline.rules.context import Context
+from pipeline.rules.letters import normalized
+from pipeline.rules.repair import rejoin
 from pipeline.sources import open_source
 
 SUPPORT_TICKETS = DATASETS["support_tickets"]
@@ -114,7 +118,7 @@ def columns() -> dict[str, Column]:
 @pytest.mark.parametrize("rule", RULES)
 def test_a_rule_takes_time_by_the_length_of_a_cell(rule):
     column = columns()[rule]
-    assert_linear(lambda text: rules._clean_column(pa.array([text]), column, CONTEXT))
+    assert_linear(lambda text: clean_column(pa.array([text]), column, CONTEXT))
 
 
 def test_the_masker_takes_time_by_the_length_of_a_text():
@@ -183,27 +187,27 @@ def test_a_record_is_mended_in_time_by_the_number_of_its_fields(cell):
 LONG = {"gender": ("Other", ""), "attendance": (None, "attendance_unknown"), "code": (None, "code_invalid")}
 
 
-@pytest.mark.parametrize("rule", sorted(rules.LONGEST))
+@pytest.mark.parametrize("rule", sorted(LONGEST))
 def test_a_cell_that_is_too_long_gets_the_ordinary_reason_of_its_rule(rule):
-    text = "\u00e9" * (rules.LONGEST[rule] + 1)
+    text = "\u00e9" * (LONGEST[rule] + 1)
     expected = LONG.get(rule, (None, f"{rule}_invalid"))
     if rule in ("city", "state"):
         expected = text, f"{rule}_unmatched"
-    assert judge(f" {text}\n", Column(rule, rule), CONTEXT) == expected
+    assert apply_rule(f" {text}\n", Column(rule, rule), CONTEXT) == expected
 
 
 def test_blanks_around_a_cell_do_not_make_it_long():
     column = Column("fee", "number")
-    assert judge(" " * MB + "50" + "\u00a0" * MB, column, CONTEXT) == judge("50", column, CONTEXT)
+    assert apply_rule(" " * MB + "50" + "\u00a0" * MB, column, CONTEXT) == apply_rule("50", column, CONTEXT)
 
 
 @pytest.mark.parametrize("marks, same", [(30, False), (31, True)])
 def test_a_letter_of_more_marks_than_unicode_allows_stays_as_it_is(marks, same):
     text = "a" + "\u0323\u0301" * 15 + "\u0301" * (marks - 30)
-    assert (rules._normalized("NFC", text) == text) == same
+    assert (normalized("NFC", text) == text) == same
 
 
-@pytest.mark.parametrize("rule", sorted(set(RULES) - set(rules.LONGEST)))
+@pytest.mark.parametrize("rule", sorted(set(RULES) - set(LONGEST)))
 def test_free_text_has_no_limit(rule):
     assert rule in ("text", "name", "aliases")
-    assert judge("x" * MB, Column("x", rule), CONTEXT).code == ""
+    assert apply_rule("x" * MB, Column("x", rule), CONTEXT).code == ""

@@ -344,18 +344,18 @@ BATCHES = [REST[start : start + 8] for start in range(0, len(REST), 8)]
 
 # What a person edits in the rules -> the rules that are others by it.
 RULE_EDITS = {
-    "grade": ("    found = _GRADE.fullmatch(_whole(text))\n", ["grade"]),
-    "a helper": ("    found = _WHOLE.fullmatch(text) if", ["student_id", "class_id", "grade"]),
-    "the city list": ("        key = _fold(text)\n", ["Cities"]),
-    "the frame": ("    repairs = _repair(", ["clean"]),
+    "grade": ("codes", "    found = _GRADE.fullmatch(whole_number(text))\n", ["grade"]),
+    "a helper": ("letters", "    found = _WHOLE.fullmatch(text) if", ["student_id", "class_id", "grade"]),
+    "the city list": ("cities", "        key = fold(text)\n", ["Cities"]),
+    "the frame": ("frame", "    repairs = repair(", ["clean"]),
 }
 
 
 @pytest.mark.parametrize("name", some(list(RULE_EDITS), "grade"))
 def test_an_edited_rule_builds_what_is_cleaned_with_it(copied, name):
-    line, rules = RULE_EDITS[name]
+    module, line, rules = RULE_EDITS[name]
     indent = line[: len(line) - len(line.lstrip())]
-    change = edit(copied, "pipeline/rules.py", line, f"{indent}edited = 1\n{line}")
+    change = edit(copied, f"pipeline/rules/{module}.py", line, f"{indent}edited = 1\n{line}")
     copied.rebuilds(change, copied.oracle.rebuilt(*(f"rule:{rule}" for rule in rules)), compare=False)
 
 
@@ -377,7 +377,11 @@ def test_comments_layout_and_code_that_no_target_names_build_nothing(copied):
     recipes = [copied.project / path for path in RECIPES if path.endswith(".py")]
     queries = [copied.project / path for path in RECIPES if path.endswith(".sql")]
     assert len(recipes) > 2 and len(queries) > 20
-    modules = (*recipes, copied.project / "pipeline/rules.py", copied.project / "pipeline/datasets/attendance.py")
+    modules = (
+        *recipes,
+        *(copied.project / "pipeline/rules").glob("*.py"),
+        copied.project / "pipeline/datasets/attendance.py",
+    )
 
     def comment_all() -> None:
         for path in modules:
@@ -426,7 +430,7 @@ def test_other_ddl_makes_its_relation_anew_and_what_is_made_from_it(copied, rela
 
 # (change, file, old, new): other rows come out.
 MEANT = {
-    "rule": ("rule:percent", "pipeline/rules.py", '_capped")', '_limited")'),
+    "rule": ("rule:percent", "pipeline/rules/numbers.py", '_capped")', '_limited")'),
     "definition": ("definition:RISK", "pipeline/definitions.py", "inactive=20,", "inactive=40,"),
     "contract": (
         *("contract:student_progress", "pipeline/datasets/student_progress.py"),

@@ -24,7 +24,8 @@ from test_staging import AGE_A_RECIPE
 from pipeline.audit import graph
 from pipeline.datasets import DATASETS
 from pipeline.datasets.declaration import Dataset
-from pipeline.rules import Context, clean
+from pipeline.rules.context import Context
+from pipeline.rules.frame import clean
 from pipeline.step import _Process
 from targets.database import Database
 

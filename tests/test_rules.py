@@ -17,7 +17,11 @@ from hypothesis import strategies as st
 
 from pipeline.datasets import DATASETS
 from pipeline.datasets.declaration import Column, Dataset
-from pipeline.rules import CANONICAL, RULES, Cities, Context, clean, differs, judge
+from pipeline.rules import CANONICAL, RULES, apply_rule
+from pipeline.rules.cities import Cities
+from pipeline.rules.column import differs
+from pipeline.rules.context import Context
+from pipeline.rules.frame import clean
 
 ASSESSMENTS = DATASETS["assessments"]
 ATTENDANCE = DATASETS["attendance"]
@@ -1154,11 +1158,11 @@ def test_the_fast_path_says_what_the_rule_says(column):
         dataset = only(column)
         got = clean(frame_of(dataset, [{column.name: text} for text in given_texts]), dataset, CONTEXT)
         for row, text in zip(pa.Table.from_pandas(got.rows).to_pylist(), given_texts, strict=True):
-            cell = judge(text, column, CONTEXT)
+            cell = apply_rule(text, column, CONTEXT)
             value = cell.value if column.rule == "name" else (cell.value,)
             assert tuple(row[name] for name, _ in column.staged) == value
             assert (row["flags"][1:-1] or (row["reasons"] or "{}")[1:-1]) == cell.code
-        changed = sum(differs(text, judge(text, column, CONTEXT), column) for text in given_texts)
+        changed = sum(differs(text, apply_rule(text, column, CONTEXT), column) for text in given_texts)
         assert got.stats["changed"].tolist() == [changed, 0]
 
     law()
@@ -1178,9 +1182,9 @@ def test_a_clean_value_stays_as_it_is(column):
     @quick(150)
     @given(MESS)
     def law(text):
-        cell = judge(text, column, CONTEXT)
+        cell = apply_rule(text, column, CONTEXT)
         value = cell.value[0] if column.rule == "name" else cell.value
-        again = judge(as_text(value), column, CONTEXT)
+        again = apply_rule(as_text(value), column, CONTEXT)
         assert again.value == cell.value or value is None
 
     law()

@@ -199,6 +199,73 @@ def test_a_definition_counts_where_it_is_used_directly_or_not(tmp_path, given, i
     assert {name for name in before if before[name] != after[name]} == set(changed.split())
 
 
+PACKAGE = {
+    "__init__": """
+from pack import marks
+from pack.signs import SIGN as minus
+import decimal
+
+RULES = {"mark": marks.mark, "fee": lambda text: text.strip(minus), "year": lambda text: year(text)}
+
+
+def year(text):
+    from pack import years
+
+    return years.read(text)
+""",
+    "marks": """
+from pack.signs import trim
+
+
+def mark(text):
+    return trim(text)
+
+
+def other(text):
+    return text
+""",
+    "signs": """
+SIGN = "-"
+
+
+def trim(text):
+    return text.strip()
+""",
+    "years": """
+def read(text):
+    return int(text)
+""",
+}
+
+
+@pytest.mark.parametrize(
+    ("module", "given", "instead", "changed"),
+    [
+        ("marks", "return trim(text)", "return trim(text) or None", "mark"),
+        ("signs", "text.strip()", "text.lstrip()", "mark"),  # two modules away
+        ("signs", 'SIGN = "-"', 'SIGN = "+"', "fee"),  # by another name
+        ("years", "int(text)", "float(text)", "year"),  # imported where it is used
+        ("marks", "return text\n", "return None\n", ""),
+        ("__init__", "import decimal", "import fractions", ""),
+        ("signs", 'SIGN = "-"', '# a sign\nSIGN = "-"', ""),
+        ("signs", 'SIGN = "-"', 'print()\nSIGN = "-"', "mark fee"),  # what defines nothing is used by all
+    ],
+)
+def test_a_definition_counts_in_every_module_of_the_package_that_uses_it(tmp_path, module, given, instead, changed):
+    def digests() -> dict[str, str]:
+        path = tmp_path / "pack/__init__.py"
+        return {rule: parts.definitions_digest(path, [f"RULES[{rule}]"], {"RULES"}) for rule in ("mark", "fee", "year")}
+
+    (tmp_path / "pack").mkdir()
+    for name, source in PACKAGE.items():
+        (tmp_path / f"pack/{name}.py").write_text(source)
+    before = digests()
+    assert PACKAGE[module].count(given) == 1
+    (tmp_path / f"pack/{module}.py").write_text(PACKAGE[module].replace(given, instead))
+    after = digests()
+    assert {name for name in before if before[name] != after[name]} == set(changed.split())
+
+
 def test_a_name_that_a_module_does_not_define_is_no_part_of_it(tmp_path):
     (tmp_path / "rules.py").write_text(MODULE)
     with pytest.raises(KeyError, match="marks"):

@@ -42,7 +42,7 @@ class Column:
     """One column of a source file.
 
     name        also the name of the raw column and, but for `name` rules, the staged one
-    rule        the rule of `rules.py` that cleans it (a key of STAGED_TYPES, or `number`)
+    rule        the rule of `pipeline.rules` that cleans it (a key of STAGED_TYPES, or `number`)
     aliases     other header names that mean this column (already normalised: lower case, `_`)
     case        for `code`, `key`: canonical case, "upper" | "lower" | "title" | "" (as it is)
     ascii       for `key`: the key is an id and must be ASCII (after NFKC); a key that is a proper name need not

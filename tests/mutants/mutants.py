@@ -110,7 +110,7 @@ MUTANTS = (
         "test_durability.py::test_a_setting_that_cleans_cleans_again_when_it_changes",
     ),
     mutant(
-        *("NaN clamp", "pipeline/rules.py"),
+        *("NaN clamp", "pipeline/rules/numbers.py"),
         r"""|[+-]?\.[0-9]+"
 )""",
         r"""|[+-]?\.[0-9]+|(?i:[+-]?nan|[+-]?inf(?:inity)?)"

@@ -17,7 +17,7 @@ comment on table analytics.data_quality is 'what each rule found in each staged 
 comment on column analytics.data_quality.drop_date is 'the day of the drop';
 comment on column analytics.data_quality.drop_number is '1, 2, ...: the drops of one dataset and day, by path and then as they came; no drop_id, which depends on the order of arrival';
 comment on column analytics.data_quality.column_name is 'the column cleaned; _record: the structure of the row';
-comment on column analytics.data_quality.rule is 'the rule of pipeline/rules.py';
+comment on column analytics.data_quality.rule is 'the rule of pipeline/rules';
 comment on column analytics.data_quality.read is 'rows of the drop';
 comment on column analytics.data_quality.changed is 'values that the rule rewrote';
 comment on column analytics.data_quality.flagged is 'values with a soft problem';

@@ -22,7 +22,9 @@ from pipeline.datasets import DATASETS
 from pipeline.datasets.declaration import Column, Dataset
 from pipeline.outputs.dictionary import lineage
 from pipeline.outputs.dictionary.catalogue import A_ROW, SHARED, Catalogue, Relation
-from pipeline.rules import HARD_RULES, RULES, Cities, Context, judge
+from pipeline.rules import HARD_RULES, RULES, apply_rule
+from pipeline.rules.cities import Cities
+from pipeline.rules.context import Context
 from pipeline.staging import Staged
 
 PAGE, PICTURE = "data-dictionary.md", "lineage.svg"
@@ -60,7 +62,7 @@ RECORD_CODES: dict[str, tuple[tuple[str, ...], bool, str]] = {
 
 def codes(column: Column) -> tuple[list[str], list[str]]:
     """What a column can be flagged with, and what rejects its row."""
-    said = list(dict.fromkeys(cell.code for probe in PROBES if (cell := judge(probe, column, ASIDE)).code))
+    said = list(dict.fromkeys(cell.code for probe in PROBES if (cell := apply_rule(probe, column, ASIDE)).code))
     return ([], said) if column.required or column.rule in HARD_RULES else (said, [])
 
 
@@ -75,7 +77,7 @@ def blank(column: Column) -> str:
     """What a blank cell becomes."""
     if codes(column)[1]:
         return "rejected"
-    value: Any = judge("", column, ASIDE).value
+    value: Any = apply_rule("", column, ASIDE).value
     value = value[0] if isinstance(value, tuple) else value
     return "null" if value is None else f"`{value}`"
 
@@ -220,7 +222,7 @@ def _tables(all_of: Catalogue, layer: str) -> Iterator[str]:
 def _facts(all_of: Catalogue, relation: Relation) -> Iterator[str]:
     """Grain, key, by what and from what it is made, what reads it."""
     makers = all_of.makers(relation.name)
-    rules = ["pipeline/rules.py"] if any(isinstance(step, Staged) for step in makers) else []
+    rules = ["pipeline/rules/__init__.py"] if any(isinstance(step, Staged) for step in makers) else []
     recipes = list(dict.fromkeys([*rules, *(recipe for step in makers for recipe in step.recipes())]))
     grain = [
         lineage.grain((PROJECT / recipe).read_text(encoding="utf-8")) for recipe in recipes if recipe.endswith(".sql")

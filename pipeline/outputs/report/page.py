@@ -504,7 +504,7 @@ def _files(facts: Facts) -> list[Html | None]:
 
 # --- quality --------------------------------------------------------------------------------------------------------
 
-# What a rule of pipeline/rules.py objects to.
+# What a rule of pipeline/rules objects to.
 OBJECTIONS = {
     "student_id": "no student id can be made of it",
     "key": "no id",
