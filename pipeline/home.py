@@ -55,17 +55,16 @@ class Home:
         """Twelve hexadecimal digits, made and kept when first asked for."""
         kept = self._kept()
         if not kept:
-            if lost := self.lost_database():
-                raise ConfigError(
-                    f"{self._file} is missing, but the database of a home in {self.folder} lies in {lost}. Go on with "
-                    f"it: eduflow init --adopt {shlex.quote(str(self.folder))} (to start anew, then: eduflow purge)"
-                )
             self._keep({"id": self._former_id() or secrets.token_hex(6)}, first=True)
             kept = self._kept()
         return str(kept["id"])
 
     def database_folder(self) -> Path:
-        """Where the embedded server keeps its files: in the home; for root where the server's user can reach."""
+        """Where the embedded server keeps its files: in the home; for root where the server's user can reach.
+
+        ConfigError when a database of this folder is there that the home does not know any more.
+        """
+        self.refuse_lost_database()
         own = self.folder / ".eduflow" / "pg"
         if os.geteuid():
             return own
@@ -78,9 +77,19 @@ class Home:
         self._note_place(folder)
         return folder / "pg"
 
+    def refuse_lost_database(self) -> None:
+        if lost := self.lost_database():
+            raise ConfigError(
+                f"{self._file} is missing or a new one, but the database of a home in {self.folder} lies in {lost}. Go "
+                f"on with it: eduflow init --adopt {shlex.quote(str(self.folder))} (to start anew, then: eduflow purge)"
+            )
+
     def lost_database(self) -> Path | None:
-        """A database of root's that was this folder's, when the file that says so is gone; the one used last."""
-        if os.geteuid() or self._file.exists():
+        """A database of root's that was this folder's, when the home has none and knows no more of it; the last used.
+
+        Asked where the embedded server is used, and not before: beside a server of one's own it does not matter.
+        """
+        if os.geteuid() or (server.ROOT_FOLDER / str(self._kept().get("id")) / "pg" / "PG_VERSION").exists():
             return None
         notes = [note for note in server.ROOT_FOLDER.glob("*/home") if IDS.fullmatch(note.parent.name)]
         there = [note for note in notes if (note.parent / "pg" / "PG_VERSION").exists()]
@@ -336,6 +345,8 @@ def make(folder: Path) -> tuple[Home, list[str]]:
                 f"{folder} is in the {folder.relative_to(parent).parts[0]} folder of another home, {parent}, which "
                 "would take its files for its own. Choose a folder beside it"
             )
+    home = Home(folder)
+    home.refuse_lost_database()
     files = {
         SETTINGS: SOURCES,
         "luigi.cfg": commented((packaged()).read_text(encoding="utf-8")),
@@ -352,7 +363,6 @@ def make(folder: Path) -> tuple[Home, list[str]]:
             if not (folder / name).exists():
                 (folder / name).write_text(content, encoding="utf-8", errors="surrogateescape")
                 made.append(name)
-        home = Home(folder)
         _ = home.id
     except OSError as error:
         raise ConfigError(f"{error.filename or folder} can't be made: {error.strerror}") from None

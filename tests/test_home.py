@@ -160,6 +160,10 @@ def test_a_lost_home_json_is_said_and_adopt_finds_roots_database_again(command, 
         said = command(*arguments, code=1)
         assert "home.json is missing" in said and f"lies in /var/lib/eduflow/{before}" in said
         assert not kept.exists()
+    own = {"EDUFLOW_DATABASE": "postgresql://nobody@127.0.0.1:1/none"}
+    assert "home.json is missing" not in command("-C", "hill é", "plan", code=1, **own), "its database is another"
+    kept.write_text('{"id": "0123456789ab"}')  # as a run on a server of one's own makes it
+    assert f"lies in /var/lib/eduflow/{before}" in command("-C", "hill é", "run", code=1)
     assert "is again the home" in command("init", "--adopt", "hill é")
     assert "Nothing to do" in command("-C", "hill é", "run", "Warehouse")
     assert "Asha Rao" in names(command, "-C", "hill é")
