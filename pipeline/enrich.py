@@ -88,17 +88,18 @@ class Enrichment(SqlStep):
         db = build.db
         incremental = self._select_records(build)
         same = " and ".join(f"t.{name} = r.{name}" for name in self.key)
-        lacks = f"delete from {self.target} as t where not exists (select from records as r where {same})"
-        deleted = 0 if incremental else db.exec_driver_sql(lacks).rowcount
         db.exec_driver_sql(f"create temp table made on commit drop as table {self.target} with no data")
         with engine_for(db, build.state.settings) as engine:
             analysed = self._analyse(build, engine, same)
         db.exec_driver_sql(f"analyze made ({', '.join(self.key)})")
         content = [name for name in columns_of(db, self.target) if name not in self.key]
-        found = apply_difference(db, self.target, "made", key=self.key, content=content, prune=False)
+        whole = "" if incremental else "records"
+        found = apply_difference(
+            db, self.target, "made", key=self.key, content=content, build=build.number, whole=whole
+        )
         rows = count_rows(db, self.target, found, build.rows if incremental else None)
         add_foreign_keys(db, self.target)
-        return Built(rows, found.changed + deleted, invalidates_incremental=deleted > 0, note=f"{analysed:,} analysed")
+        return Built(rows, found.changed, invalidates_incremental=found.deleted > 0, note=f"{analysed:,} analysed")
 
     def _select_records(self, build: Build) -> bool:
         """`records`: those of the SELECT, each with a digest of what it says and of what analyses it."""
@@ -337,7 +338,9 @@ class Summary(Enrichment):
         db.exec_driver_sql(f"create temp table made on commit drop as table {self.target} with no data")
         copy_in(db, "made", [as_table(lines)])
         content = [name for name in columns_of(db, self.target) if name not in self.key]
-        found = apply_difference(db, self.target, "made", key=self.key, content=content, prune=True)
+        found = apply_difference(
+            db, self.target, "made", key=self.key, content=content, build=build.number, whole="made"
+        )
         return Built(len(lines), found.changed)
 
 

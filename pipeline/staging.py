@@ -262,7 +262,7 @@ class Cleaning:
             self._remove_losers()
             moved = (not self.empty and self._settle_against_staging(everything=full)) or unsaid
             self._count_outcome()
-            difference = self._apply(prune=full)
+            difference = self._apply(everything=full)
         self._write_profiles()
         self._write_rejects()
         self._write_stats()
@@ -617,8 +617,7 @@ class Cleaning:
             key=key,
             content=content,
             provenance=PROVENANCE,
-            build=self.number,
-            prune=False,
+            stamp=self.number,
         )
         return removed > 0
 
@@ -678,7 +677,7 @@ class Cleaning:
         query = text("select coalesce(sum(rows), 0) from outcome where outcome = 'current'")
         return int(self.db.execute(query).scalar_one())
 
-    def _apply(self, *, prune: bool) -> Difference:
+    def _apply(self, *, everything: bool) -> Difference:
         return apply_difference(
             self.db,
             self.target,
@@ -686,8 +685,9 @@ class Cleaning:
             key=[self.key],
             content=self.content,
             provenance=PROVENANCE,
+            stamp=self.number,
             build=self.number,
-            prune=prune,
+            whole="cleaned" if everything else "",
         )
 
     def _write_rejects(self) -> None:

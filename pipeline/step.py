@@ -41,6 +41,7 @@ from pipeline.datasets.declaration import Dataset
 from pipeline.drops import Drop, Known, Scan
 from targets import parts as digests
 from targets.artifact import ArtifactError
+from targets.changes import forget_changes
 from targets.database import BULK, Database, DatabaseError, complaint, lock, retrying
 from targets.parts import Parts
 from targets.record import Record, read_records, write_record
@@ -595,6 +596,8 @@ class Step(luigi.Task):
             Build(db, state, record.build + 1, full_refresh, recipe_changed, record.consumed, record.rows)
         )
         # A target rebuilt from nothing may lack rows that its readers still have.
+        if record.fingerprint is None and record.build:
+            forget_changes(db, self.target)
         return replace(built, invalidates_incremental=built.invalidates_incremental or record.fingerprint is None)
 
 

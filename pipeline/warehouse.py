@@ -59,7 +59,14 @@ class SqlStep(Step):
             db.execute(text(f"analyze made ({', '.join(self.key)})"))
             content = [name for name in columns if name not in self.key]
             difference = apply_difference(
-                db, self.target, "made", key=self.key, content=content, prune=not incremental, within=self.within
+                db,
+                self.target,
+                "made",
+                key=self.key,
+                content=content,
+                build=build.number,
+                whole="" if incremental else "made",
+                within=self.within,
             )
             rows = count_rows(db, self.target, difference, build.rows if incremental else None)
             changed = difference.changed

@@ -15,6 +15,7 @@ from sqlalchemy.exc import IntegrityError
 
 from init_db.ddl import run_as_it_is
 from init_db.ownership import THEIRS
+from targets import changes
 from targets.record import forget
 
 MANY = 1000  # rows: from here on one join is cheaper than a look-up per row
@@ -178,26 +179,30 @@ def apply_difference(
     key: Sequence[str],
     content: Sequence[str],
     provenance: Sequence[str] = (),
+    stamp: int | None = None,
     build: int | None = None,
-    prune: bool,
+    whole: str = "",
     within: Sequence[str] = (),
 ) -> Difference:
     """Make `table` equal to `source` (one row per key): delete, update and insert only what differs.
 
-    prune       delete the rows that `source` lacks; without it `source` holds changed keys only
-    within      without prune: columns of the key that name groups, each of which `source` holds whole or not at all
+    whole       a relation (`source`, mostly) that has the key of every row there shall be: delete the others; without
+                it `source` holds changed keys only
+    within      without `whole`: columns of the key that name groups, each of which `source` holds whole or not at all
     provenance  columns refreshed without counting as a change of content
-    build       when given, `_build` of each row whose content changed
+    stamp       when given, `_build` of each row whose content changed
+    build       when given, the keys that changed are kept as the change set of this build (changes.py); not when the
+                table was empty
     """
-    stamp = ("_build",) if build is not None else ()
+    stamped_columns = ("_build",) if stamp is not None else ()
     columns = [*key, *content, *provenance]
-    values = ", ".join([*(f"n.{name}" for name in columns), *(":build" for _ in stamp)])
-    insert = f"insert into {table} ({_list([*columns, *stamp])}) select {values} from"
-    stamped = {"build": build} if stamp else {}
+    values = ", ".join([*(f"n.{name}" for name in columns), *(":stamp" for _ in stamped_columns)])
+    insert = f"insert into {table} ({_list([*columns, *stamped_columns])}) select {values} from"
+    stamped = {"stamp": stamp} if stamped_columns else {}
     if is_empty(db, table):
         return Difference(inserted=fill(db, table, f"{insert} {source} as n", stamped))
     same_key = " and ".join(f"t.{name} = n.{name}" for name in key)
-    deleted = _delete(db, table, source, same_key, prune, within)
+    deleted = _delete(db, table, source, key, whole, within)
     # One join finds what differs; it is written by the place it found.
     db.exec_driver_sql(f"""
         create temp table written on commit drop as
@@ -214,27 +219,31 @@ def apply_difference(
     """).one()
     if updated or refreshed:
         sets = [f"{name} = n.{name}" for name in (*content, *provenance)]
-        sets += [f"{name} = case when n._differs then :build else t.{name} end" for name in stamp]
+        sets += [f"{name} = case when n._differs then :stamp else t.{name} end" for name in stamped_columns]
         changed = f"update {table} as t set {', '.join(sets)} from written as n where t.ctid = n._place"
         db.execute(text(changed), stamped)
     if inserted:
         with _keys_checked_by_join(db, table) if inserted >= MANY else contextlib.nullcontext():
             db.execute(text(f"{insert} written as n where n._place is null"), stamped)
-    db.exec_driver_sql("drop table written")
+    if build is not None:
+        new = "written as n where n._place is null or n._differs"
+        changes.keep(db, table, build, key, written=new, deleted="unwritten" if deleted else f"{table} where false")
+    db.exec_driver_sql(f"drop table written{', unwritten' if whole or within else ''}")
     return Difference(inserted, updated, refreshed, deleted)
 
 
-def _delete(db: Connection, table: str, source: str, same_key: str, prune: bool, within: Sequence[str]) -> int:
-    """Delete the rows that `source` lacks: all of them (prune), or those of the groups that it holds."""
-    lacks = f"not exists (select from {source} as n where {same_key})"
-    if prune:
-        return db.exec_driver_sql(f"delete from {table} as t where {lacks}").rowcount
-    if within:
-        groups = f"select {_list(within)} from {source}"
-        return db.exec_driver_sql(
-            f"delete from {table} as t where ({_list(within, 't.')}) in ({groups}) and {lacks}"
-        ).rowcount
-    return 0
+def _delete(db: Connection, table: str, source: str, key: Sequence[str], whole: str, within: Sequence[str]) -> int:
+    """Delete the rows that `whole` lacks, or those of the groups in `source` that it lacks; `unwritten`: their keys."""
+    if not whole and not within:
+        return 0
+    same_key = " and ".join(f"t.{name} = n.{name}" for name in key)
+    groups = "" if whole else f"({_list(within, 't.')}) in (select {_list(within)} from {source}) and "
+    db.exec_driver_sql(f"""
+        create temp table unwritten on commit drop as
+        select {_list(key, "t.")}, t.ctid as _place
+        from {table} as t where {groups}not exists (select from {whole or source} as n where {same_key})
+    """)
+    return db.exec_driver_sql(f"delete from {table} as t using unwritten as u where t.ctid = u._place").rowcount
 
 
 def _differs(columns: Sequence[str]) -> str:

@@ -339,7 +339,7 @@ def apply(db, rows, *, build: int, prune: bool = True) -> Difference:
     offer(db, rows)
     return apply_difference(
         db, "t.pupil", "offered",
-        key=["id"], content=["name", "marks"], provenance=["_line"], build=build, prune=prune,
+        key=["id"], content=["name", "marks"], provenance=["_line"], stamp=build, whole="offered" if prune else "",
     )  # fmt: skip
 
 
@@ -387,7 +387,7 @@ def test_an_empty_source_empties_the_table_only_when_it_prunes(db):
 
 def test_a_table_of_keys_alone_can_be_written(db):
     db.exec_driver_sql("create table t.pair (a int, b int, primary key (a, b))")
-    how: dict[str, Any] = {"key": ["a", "b"], "content": [], "prune": True}
+    how: dict[str, Any] = {"key": ["a", "b"], "content": [], "whole": "pairs"}
     for pairs, expected in [
         ("(1, 1), (1, 2)", Difference(inserted=2)),
         ("(1, 2), (2, 1)", Difference(inserted=1, deleted=1)),
@@ -450,7 +450,7 @@ def test_foreign_keys_of_few_and_of_many_new_rows_are_checked(db, few):
     db.exec_driver_sql("create table t.mark (id int primary key, pupil text references t.pupil, day int)")
     apply(db, OLD, build=1)
     db.exec_driver_sql("insert into t.mark values (0, 'a', 0)")
-    how: dict[str, Any] = {"key": ["id"], "content": ["pupil", "day"], "prune": False}
+    how: dict[str, Any] = {"key": ["id"], "content": ["pupil", "day"]}
     rows = MANY // 2 if few else MANY * 2
 
     def add(pupils: str) -> Difference:
@@ -476,7 +476,7 @@ def test_a_check_that_comes_later_is_made_for_many_new_rows_too(db):
     db.exec_driver_sql(
         f"create temp table spans as select n as id, 1 as until from generate_series(1, {2 * MANY}) as n"
     )
-    apply_difference(db, "t.span", "spans", key=["id"], content=["until"], prune=False)
+    apply_difference(db, "t.span", "spans", key=["id"], content=["until"])
     with pytest.raises(IntegrityError), db.begin_nested():
         db.exec_driver_sql("set constraints all immediate")
     db.exec_driver_sql("delete from t.span")
