@@ -15,7 +15,7 @@ from sqlalchemy import Connection, text
 from pipeline.checks import Check
 from pipeline.datasets import DATASETS
 from pipeline.datasets.declaration import Dataset
-from pipeline.drops import shown
+from pipeline.drops import read_drops, shown
 from pipeline.outputs.artifact import Artifact
 from pipeline.outputs.intake import EduFlow
 from pipeline.rules import apply_rule
@@ -367,7 +367,7 @@ def unknown(db: Connection, kind: str, key: str) -> str:
 def trace_records(db: Connection, state: State, kind: str, key: str) -> Iterator[Traced]:
     """Every raw record whose cleaned key is `key`, in the order in which rows count, cleaned again on the spot."""
     for dataset, column in sorted(naming(kind), key=lambda pair: pair[0].name):
-        drops = [drop for drop in state.drops_of(dataset.name) if drop.in_raw]
+        drops = [drop for drop in read_drops(db, dataset.name) if drop.in_raw]
         rules = contexts(db, dataset, state.settings, drops)
         for drop in drops:
             frame = _candidates(db, dataset, drop.drop_id, column, key)

@@ -7,10 +7,13 @@ at a path never seen before is the same drop moved or copied, unless its path ca
 from __future__ import annotations
 
 import fnmatch
+import functools
+import hashlib
 import os
 import re
 import stat
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -85,6 +88,23 @@ class Known:
 
 
 @dataclass(frozen=True)
+class Taken:
+    """A row of etl.datasets: what the drops of a dataset come to. drops: but the retracted ones; digest: of those in
+    raw, whatever their order."""
+
+    drops: int = 0
+    in_raw: int = 0
+    rows: int = 0
+    digest: int = 0
+
+
+def drop_digest(drop_date: date, sha256: str, decision: str | None) -> int:
+    """The share of a drop in raw in `Taken.digest`: etl.drop_digest says the same."""
+    text = f"{drop_date.isoformat()} {sha256} {decision or ''}"
+    return int.from_bytes(hashlib.md5(text.encode(), usedforsecurity=False).digest()[:8], signed=True)
+
+
+@dataclass(frozen=True)
 class File:
     """A file of a dataset in the data folder. date: the ISO date in its path. stat: size, mtime, ctime, inode."""
 
@@ -101,15 +121,32 @@ class File:
 @dataclass(frozen=True)
 class Scan:
     """One look at the data folder. unmatched: (path, why it is no drop); waiting: those of them that were given to be
-    read, and so wait for a person."""
+    read, and so wait for a person. known: what the ledger knew of its files."""
 
     files: tuple[File, ...] = ()
     unmatched: tuple[tuple[str, str], ...] = ()
     waiting: tuple[tuple[str, str], ...] = ()
     today: date = date.min
+    known: Mapping[str, Known] = field(default_factory=dict)
 
     def of(self, dataset: str) -> list[File]:
-        return [file for file in self.files if file.dataset == dataset]
+        return self._by_dataset.get(dataset, [])
+
+    @functools.cached_property
+    def _by_dataset(self) -> dict[str, list[File]]:
+        found: dict[str, list[File]] = defaultdict(list)
+        for file in self.files:
+            found[file.dataset].append(file)
+        return found
+
+    @functools.cached_property
+    def new(self) -> list[File]:
+        """The files that the ledger did not know when they were scanned, or knew with another content."""
+        return [file for file in self.files if not _is_known(file, self.known)]
+
+    def unknown(self, known: Mapping[str, Known]) -> list[File]:
+        """Those of them that it does not know yet."""
+        return [file for file in self.new if not _is_known(file, known)]
 
 
 @dataclass(frozen=True)
@@ -137,16 +174,27 @@ def shown_lines(text: str) -> str:
     return text if text.replace("\n", "").isprintable() else "\n".join(map(shown, text.split("\n")))
 
 
-def scan(folder: Path, known: Mapping[str, Known], ignore: Sequence[str] = ()) -> Scan:
+def _is_known(file: File, known: Mapping[str, Known]) -> bool:
+    seen = known.get(file.path)
+    return seen is not None and seen.sha256 == file.sha256
+
+
+def nothing_known(_paths: list[str]) -> dict[str, Known]:
+    return {}
+
+
+def scan(
+    folder: Path, known_of: Callable[[list[str]], Mapping[str, Known]] = nothing_known, ignore: Sequence[str] = ()
+) -> Scan:
     """Look at every file below the folder, in path order; hash those whose size or times differ from the ledger's.
 
-    ignore: patterns of paths or names that are not looked at
+    known_of: what the ledger knows of these paths; ignore: patterns of paths or names that are not looked at
     """
     files, unmatched = [], []
     of_sample = sample_files(folder)
-    for absolute, path, fault in sorted(_walk(folder), key=lambda found: found[1]):
-        if _ignored(path, ignore):
-            continue
+    there = [found for found in sorted(_walk(folder), key=lambda found: found[1]) if not _ignored(found[1], ignore)]
+    known = known_of([path for _, path, fault in there if not fault])
+    for absolute, path, fault in there:
         meaning = fault or _meaning(folder, absolute, path)
         if of_sample and path not in of_sample and not isinstance(meaning, str) and not meaning[2]:
             meaning = NOT_SAMPLE
@@ -170,7 +218,7 @@ def scan(folder: Path, known: Mapping[str, Known], ignore: Sequence[str] = ()) -
         for place, (path, why) in enumerate(unmatched)
     ]
     waiting = tuple((path, why) for path, why, waits in strays if waits)
-    return Scan(tuple(files), tuple((path, why) for path, why, _ in strays), waiting, datetime.now(UTC).date())
+    return Scan(tuple(files), tuple((path, why) for path, why, _ in strays), waiting, datetime.now(UTC).date(), known)
 
 
 def sample_files(folder: Path) -> frozenset[str]:
@@ -258,27 +306,37 @@ def arrivals(
     """Which files of one dataset are new drops, given its drops so far. Pure; in path order."""
     found = Arrivals()
     by_id = {drop.drop_id: drop for drop in drops}
+    by_content: dict[str, list[Drop]] = defaultdict(list)
+    newest: dict[str, date] = {}  # by path; drops come in the order of their dates
+    for drop in drops:
+        by_content[drop.sha256].append(drop)
+        newest[drop.path] = drop.drop_date
+    retried: set[int] = set()
+    coming: dict[tuple[str, str], set[date]] = defaultdict(set)  # content and suffix -> the dates it arrives with
     for file in files:
         seen = known.get(file.path)
         if seen and seen.sha256 == file.sha256:
-            drop = by_id.get(seen.drop_id)
-            if drop and _tried_again(drop, judge) and all(arrival.retry != drop.drop_id for arrival in found.new):
-                found.new.append(Arrival(file, drop.drop_date, retry=drop.drop_id))
+            refused = by_id.get(seen.drop_id)
+            if refused and _tried_again(refused, judge) and refused.drop_id not in retried:
+                retried.add(refused.drop_id)
+                coming[file.sha256, _suffix(file.path)].add(refused.drop_date)
+                found.new.append(Arrival(file, refused.drop_date, retry=refused.drop_id))
             continue
-        day = file.date or max([today, *(drop.drop_date for drop in drops if drop.path == file.path)])
+        day = file.date or max(today, newest.get(file.path, today))
+        dates = coming[file.sha256, _suffix(file.path)]
         if seen is None:
             same = [
                 drop
-                for drop in drops
-                if drop.sha256 == file.sha256
-                and file.date in (None, drop.drop_date)
+                for drop in by_content[file.sha256]
+                if file.date in (None, drop.drop_date)
                 and (drop.in_raw or _suffix(drop.path) == _suffix(file.path))  # else the remedy: it was renamed
             ]
             if same:
                 found.same.append((file, same[-1].drop_id))
                 continue
-            if any(_copies(file, arrival) for arrival in found.new):
+            if file.date in dates or (dates and file.date is None):
                 continue  # the same file twice in one scan: known as a copy once the first has landed
+        dates.add(day)
         found.new.append(Arrival(file, day))
     return found
 
@@ -287,15 +345,6 @@ def _suffix(path: str) -> str:
     """How a file is read depends on the end of its name."""
     found = SUFFIX.search(path)
     return found.group().lower() if found else ""
-
-
-def _copies(file: File, arrival: Arrival) -> bool:
-    first = arrival.file
-    return (
-        file.sha256 == first.sha256
-        and file.date in (None, arrival.drop_date)
-        and _suffix(file.path) == _suffix(first.path)
-    )
 
 
 def _tried_again(drop: Drop, judge: str) -> bool:
@@ -351,30 +400,107 @@ def counted(waits: Sequence[Waiting]) -> str:
     return " and ".join(f"{count:,} {kind}{'' if count == 1 else 's'}" for count, kind in kinds if count)
 
 
-def datasets_without_a_file(drops: Iterable[Drop]) -> list[str]:
+def datasets_without_a_file(taken: Mapping[str, Taken]) -> list[str]:
     """Datasets of which nothing came yet; a retracted drop is as if it had never come."""
-    came = {drop.dataset for drop in drops if drop.status != "retracted"}
-    return [name for name in DATASETS if name not in came]
+    return [name for name in DATASETS if name not in taken or not taken[name].drops]
 
 
-def read_drops(db: Connection) -> list[Drop]:
-    """All drops, in the order in which their rows count: (drop_date, drop_id)."""
-    query = """
-        select drop_id, dataset, path, sha256, drop_date, status, reason, decision, judged_by, partial, size,
-            landed_at is not null as in_raw,
-            case
-                when path ~ '[0-9]{4}-[0-9]{2}-[0-9]{2}'
-                    then (landed_at at time zone 'utc' + interval '14 hours')::date
-            end as landed_on, rows,
-            coalesce(format -> 'fields', '[]') as fields,
-            coalesce(format ->> 'delimiter', ',') as delimiter
-        from etl.drops order by drop_date, drop_id
+DROPS = """
+    select drop_id, dataset, path, sha256, drop_date, status, reason, decision, judged_by, partial, size,
+        landed_at is not null as in_raw,
+        case
+            when path ~ '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}'
+                then (landed_at at time zone 'utc' + interval '14 hours')::date
+        end as landed_on, rows,
+        coalesce(format -> 'fields', '[]') as fields,
+        coalesce(format ->> 'delimiter', ',') as delimiter
+    from etl.drops where {condition} order by drop_date, drop_id
+"""
+
+# Drops that wait or were refused, those that replaced one of them, and those that a new file may be.
+RELEVANT = """
+    with open as materialized (
+        select drop_id, path, sha256, decision from etl.drops where status in ('held', 'refused')
+    ),
+    new as (
+        select path, sha256, dated
+        from unnest(cast(:paths as text []), cast(:contents as text []), cast(:dates as date []))
+            as n (path, sha256, dated)
+    )
+    select drop_id from open
+    union all
+    select r.drop_id from open as o cross join lateral (
+        (
+            select d.drop_id from etl.drops as d
+            where d.path = o.path and d.drop_id > o.drop_id and d.status in ('landed', 'staged') limit 1
+        )
+        union all
+        (
+            select d.drop_id from etl.drops as d
+            where d.sha256 = o.sha256 and d.drop_id > o.drop_id and d.status in ('landed', 'staged') limit 1
+        )
+    ) as r
+    where o.decision is null
+    union all
+    select r.drop_id from new as n cross join lateral (
+        (select d.drop_id from etl.drops as d where d.path = n.path order by d.drop_id desc limit 1)
+        union all
+        (
+            select d.drop_id from etl.drops as d
+            where d.sha256 = n.sha256 and (n.dated is null or d.drop_date = n.dated)
+        )
+    ) as r
+"""
+
+
+def _read(db: Connection, condition: str, **values: object) -> list[Drop]:
+    rows = db.execute(text(DROPS.format(condition=condition)), values)
+    return [Drop(**{**row._mapping, "fields": tuple(row.fields)}) for row in rows]
+
+
+def read_relevant(db: Connection, new: Iterable[File]) -> list[Drop]:
+    """The drops that the state is asked about: those held or refused, those that replaced one, and those that one of
+    the new files may be. In the order in which their rows count: (drop_date, drop_id)."""
+    files = list(new)
+    values = {
+        "paths": [file.path for file in files],
+        "contents": [file.sha256 for file in files],
+        "dates": [file.date for file in files],
+    }
+    return _read(db, f"drop_id in ({RELEVANT})", **values)
+
+
+def read_drops(db: Connection, dataset: str, *statuses: str) -> list[Drop]:
+    """The drops of a dataset, of these statuses or of all; in the order in which their rows count."""
+    condition = f"status in ({', '.join(repr(status) for status in statuses)})" if statuses else "true"
+    return _read(db, f"dataset = :dataset and {condition}", dataset=dataset)
+
+
+def read_newest(db: Connection, dataset: str) -> list[Drop]:
+    """The accepted drops of the newest day of a dataset, in their order."""
+    newest = """
+        select drop_date from etl.drops where dataset = :dataset and status in ('landed', 'staged')
+        order by drop_date desc limit 1
     """
-    return [Drop(**{**row._mapping, "fields": tuple(row.fields)}) for row in db.execute(text(query))]
+    condition = f"dataset = :dataset and status in ('landed', 'staged') and drop_date = ({newest})"
+    return _read(db, condition, dataset=dataset)
 
 
-def read_known(db: Connection) -> dict[str, Known]:
-    query = "select path, size, mtime_ns, ctime_ns, inode::bigint, sha256, drop_id from etl.files"
+def read_around(db: Connection, dataset: str, first: date) -> list[Drop]:
+    """The accepted drops of a dataset from the last day on which a whole one came before `first`, in their order."""
+    before = """
+        select drop_date from etl.drops
+        where dataset = :dataset and status in ('landed', 'staged') and not partial and drop_date < :first
+        order by drop_date desc limit 1
+    """
+    condition = f"dataset = :dataset and status in ('landed', 'staged') and drop_date >= coalesce(({before}), :first)"
+    return _read(db, condition, dataset=dataset, first=first)
+
+
+def read_known(db: Connection, paths: list[str]) -> dict[str, Known]:
+    query = """
+        select path, size, mtime_ns, ctime_ns, inode::bigint, sha256, drop_id from etl.files where path = any(:paths)
+    """
     return {
         row.path: Known(
             row.path,
@@ -382,5 +508,10 @@ def read_known(db: Connection) -> dict[str, Known]:
             row.sha256,
             row.drop_id,
         )
-        for row in db.execute(text(query))
+        for row in db.execute(text(query), {"paths": paths})
     }
+
+
+def read_taken(db: Connection) -> dict[str, Taken]:
+    rows = db.execute(text("select dataset, drops, in_raw, rows, digest from etl.datasets"))
+    return {row.dataset: Taken(row.drops, row.in_raw, row.rows, int(row.digest)) for row in rows}

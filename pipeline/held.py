@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from pipeline.datasets import DATASETS
-from pipeline.drops import Drop, shown
+from pipeline.drops import Drop, read_around, shown
 from pipeline.guard import Tally
 from pipeline.staging import Cleaning
 from pipeline.step import State
@@ -88,7 +88,7 @@ COMPARED = """
 def outlook(db: Connection, state: State, drop: Drop) -> Outlook:
     """Clean a held drop once more, beside staging, and compare."""
     dataset = DATASETS[drop.dataset]
-    others = [each for each in state.drops_of(drop.dataset) if each.accepted]
+    others = read_around(db, drop.dataset, drop.drop_date)
     with Cleaning(db, dataset, [drop], others, 0, apart=True).read_apart(state.settings) as cleaning:
         query = COMPARED.format(
             key=dataset.key,

@@ -17,7 +17,7 @@ from pipeline import sources
 from pipeline.config import PROJECT, Settings, settings
 from pipeline.datasets import DATASETS
 from pipeline.datasets.declaration import Dataset
-from pipeline.drops import Arrival, Arrivals, File, arrivals, shown
+from pipeline.drops import Arrival, Arrivals, File, Taken, arrivals, drop_digest, shown
 from pipeline.step import (
     LONG_BYTES,
     Build,
@@ -54,9 +54,10 @@ class Raw(Step):
     updates_drops = True
 
     def own_parts(self, state: State) -> Parts:
-        landed = [(d.drop_date, d.sha256, d.decision) for d in state.drops_of(self.dataset.name) if d.in_raw]
-        pending = [(a.drop_date, a.file.sha256, None) for a in self.arrivals(state).new]
-        return {f"drops:{self.dataset.name}": digests.digest(sorted(landed + pending, key=lambda drop: drop[0]))}
+        landed, pending = state.taken.get(self.dataset.name, Taken()), self.arrivals(state).new
+        coming = sum(drop_digest(arrival.drop_date, arrival.file.sha256, None) for arrival in pending)
+        every = [landed.in_raw + len(pending), landed.digest + coming]
+        return {f"drops:{self.dataset.name}": digests.digest(every)}
 
     @property
     def priority(self) -> int:  # type: ignore[override] # Luigi only reads it
@@ -83,12 +84,9 @@ class Raw(Step):
         state = read_state(db, state.settings)  # with what has just landed
         for file, drop_id in self.arrivals(state).same:
             _remember(db, file, drop_id)
-        drops = [drop for drop in state.drops_of(self.dataset.name) if drop.in_raw]
-        query = text("select coalesce(sum(rows), 0) from etl.drops where dataset = :dataset and landed_at is not null")
-        rows = int(db.execute(query, {"dataset": self.dataset.name}).scalar_one())
-        return Built(
-            rows, changed, note=f"{len(drops)} drop{'s' if len(drops) > 1 else ''}" if drops else "no file yet"
-        )
+        taken = state.taken.get(self.dataset.name, Taken())
+        note = f"{taken.in_raw} drop{'s' if taken.in_raw > 1 else ''}" if taken.in_raw else "no file yet"
+        return Built(taken.rows, changed, note=note)
 
     def _land(self, db: Connection, options: Settings, arrival: Arrival) -> int:
         """Land one file in raw, or record why it is refused; return the rows landed."""

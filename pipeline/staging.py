@@ -7,11 +7,13 @@ of one key are ordered by (drop_date, drop_id, _line); the last accepted one win
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import sys
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import TYPE_CHECKING, ClassVar
 
 import luigi
@@ -24,7 +26,7 @@ from pipeline.checks import Check
 from pipeline.config import PROJECT, Settings
 from pipeline.datasets import DATASETS
 from pipeline.datasets.declaration import Dataset
-from pipeline.drops import Drop, shown
+from pipeline.drops import Drop, read_around, read_drops, shown
 from pipeline.guard import (
     Finding,
     Profile,
@@ -80,8 +82,8 @@ class Staged(Step):
 
     def build(self, build: Build) -> Built:
         db = build.db
-        accepted = [drop for drop in build.state.drops_of(self.dataset.name) if drop.accepted]
-        drops = accepted if build.full_refresh else [drop for drop in accepted if drop.status == "landed"]
+        drops = read_drops(db, self.dataset.name, "landed", *(["staged"] if build.full_refresh else []))
+        accepted = drops if build.full_refresh or not drops else read_around(db, self.dataset.name, drops[0].drop_date)
         cleaning = Cleaning(db, self.dataset, drops, accepted, build.number)
         return cleaning.stage(build.state.settings, full=build.full_refresh, recorded=build.rows)
 
@@ -115,7 +117,7 @@ def _reference_digest(state: State, name: str) -> str:
     Of all drops of the newest day, in their order: of A, B and A again at one path other rows win than of A and B.
     """
     raw = ingest.RAW[name]()
-    found = [(d.drop_date, d.drop_id, d.sha256) for d in state.drops_of(name) if d.accepted]
+    found = [(d.drop_date, d.drop_id, d.sha256) for d in state.newest[name]]
     found += [(a.drop_date, a.retry or sys.maxsize, a.file.sha256) for a in raw.arrivals(state).new]
     newest = max((day for day, *_ in found), default=None)
     ordered = sorted(found, key=lambda drop: drop[:2])  # new files get their ids in the order of the scan
@@ -341,34 +343,32 @@ class Cleaning:
 
         A drop is judged once, before it is first staged; what a person approved is not judged.
         """
-        query = text("select drop_id, profile from etl.drops where dataset = :dataset and profile is not null")
-        rows = self.db.execute(query, {"dataset": self.dataset.name})
-        stored = {row.drop_id: Profile.read(row.profile) for row in rows}
+        query = text("select drop_id from etl.drops where drop_id = any(:drops) and profile is null")
+        new = set(self.db.execute(query, {"drops": self.drop_ids}).scalars())
+        if not new:
+            return
         held: dict[int, list[Finding]] = {}
-        new = [drop.drop_id for drop in self.drops if drop.drop_id not in stored]
-        taken = self._taken_over(new, held)
-        for drop in self.drops:
-            if drop.drop_id in stored or drop.decision == "approve":
-                continue
-            earlier = [
-                other
-                for other in self.accepted
-                if (other.drop_date, other.drop_id) < (drop.drop_date, drop.drop_id)
-                and other.drop_id not in held
-                and not other.partial
-            ]
-            found = too_early(drop.drop_date, drop.landed_on) if drop.landed_on else []
-            if drop.partial:
-                found += self._no_reject_file(drop)
-            else:
-                profile = self.profiles[drop.drop_id]
-                found += judged(profile, *self.lost(drop), options)
-                found += of_others(self.key, taken.get(drop.drop_id, NOBODY), profile.rows, options)
-                found += self._compared(drop, earlier, {**stored, **self.profiles}, options)
-            if found:
-                held[drop.drop_id] = found
-                if any(drop.drop_id in each.before for each in taken.values()):
-                    taken = self._taken_over(new, held)  # a held row has no place that could be taken
+        taken, lost = self._taken_over(list(new), held), self._all_lost()
+        own, earlier = set(self.drop_ids), list[Drop]()
+        if len(own) > 1 and self.dataset.mode == "snapshot":
+            self.run("create index on cleaned (_drop_id)")  # the keys of each are asked for
+        for drop in self.accepted:  # in their order
+            if drop.drop_id in own and drop.drop_id in new and drop.decision != "approve":
+                found = too_early(drop.drop_date, drop.landed_on) if drop.landed_on else []
+                if drop.partial:
+                    found += self._no_reject_file(drop)
+                else:
+                    profile = self.profiles[drop.drop_id]
+                    found += judged(profile, *lost[drop.drop_id], options)
+                    found += of_others(self.key, taken.get(drop.drop_id, NOBODY), profile.rows, options)
+                    found += self._compared(drop, earlier, options)
+                if found:
+                    held[drop.drop_id] = found
+                    if any(drop.drop_id in each.before for each in taken.values()):
+                        taken = self._taken_over(list(new), held)  # a held row has no place that could be taken
+                    continue
+            if not drop.partial:
+                earlier.append(drop)
         if held:
             self._take_out(held)
 
@@ -392,20 +392,25 @@ class Cleaning:
 
     def lost(self, drop: Drop) -> tuple[list[Tally], Tally]:
         """The rows of a drop that would be thrown away: rejected ones by reason, and repeats with other values."""
+        return self._all_lost()[drop.drop_id]
+
+    def _all_lost(self) -> dict[int, tuple[list[Tally], Tally]]:
+        """The same of every drop."""
         by_reason = text("""
-            select reason as what, count(*) as rows, (array_agg(_line order by _line))[1 \\: 3] as lines
+            select _drop_id, reason, count(*) as rows, (array_agg(_line order by _line))[1 \\: 3] as lines
             from refused cross join unnest(reasons) as reason
-            where _drop_id = :drop group by reason order by rows desc, reason
+            group by _drop_id, reason order by rows desc, reason
         """)
         repeats = text("""
-            select
-                'repeated' as what, count(*) as rows,
-                coalesce((array_agg(_line order by _line))[1 \\: 3], '{}') as lines
-            from losers where _drop_id = :drop and differs
+            select _drop_id, 'repeated', count(*) as rows, (array_agg(_line order by _line))[1 \\: 3] as lines
+            from losers where differs group by _drop_id
         """)
-        values = {"drop": drop.drop_id}
-        refused = [Tally(*row) for row in self.db.execute(by_reason, values)]
-        return refused, Tally(*self.db.execute(repeats, values).one())
+        refused: dict[int, list[Tally]] = {drop_id: [] for drop_id in self.drop_ids}
+        for drop_id, *tally in self.db.execute(by_reason):
+            refused[drop_id].append(Tally(*tally))
+        repeated = {drop_id: Tally(*tally) for drop_id, *tally in self.db.execute(repeats)}
+        none = Tally("repeated", 0, [])
+        return {drop_id: (tallies, repeated.get(drop_id, none)) for drop_id, tallies in refused.items()}
 
     def _taken_over(self, drop_ids: list[int], held: Collection[int]) -> dict[int, Taken]:
         """Per drop its rows whose key names a row of another student in an earlier one that is not held.
@@ -507,9 +512,7 @@ class Cleaning:
         rejected, still_open = self.db.execute(query, {"drop": drop_id}).one()
         return rejected, still_open
 
-    def _compared(
-        self, drop: Drop, earlier: list[Drop], profiles: dict[int, Profile], options: Settings
-    ) -> list[Finding]:
+    def _compared(self, drop: Drop, earlier: list[Drop], options: Settings) -> list[Finding]:
         """What makes a drop look unlike the drops before it, the newest last.
 
         A snapshot may come in several files: those of its day are compared with those of the day before.
@@ -517,18 +520,41 @@ class Cleaning:
         found = []
         before = self._snapshot_before(drop, earlier)
         if before:
-            today = [other for other in self.accepted if other.drop_date == drop.drop_date]
+            today = self._by_day[drop.drop_date]
             keys = (self._keys(today, options), self._keys(before, options))
             found += compared_keys(*keys, options, roster=self.classed)
-        if earlier and earlier[-1].drop_id in profiles:
-            found += compared(profiles[drop.drop_id], profiles[earlier[-1].drop_id], options)
-        return found
+        profile = self._profile(earlier[-1].drop_id) if earlier else None
+        return [*found, *(compared(self.profiles[drop.drop_id], profile, options) if profile else [])]
+
+    def _profile(self, drop_id: int) -> Profile | None:
+        """What a drop looks like: one that is cleaned just now, or as recorded."""
+        if drop_id in self.profiles:
+            return self.profiles[drop_id]
+        query = text("select profile from etl.drops where drop_id = :drop")
+        stored = self.db.execute(query, {"drop": drop_id}).scalar()
+        return Profile.read(stored) if stored else None
+
+    @functools.cached_property
+    def _by_day(self) -> dict[date, list[Drop]]:
+        """The accepted drops of each day."""
+        days: dict[date, list[Drop]] = defaultdict(list)
+        for drop in self.accepted:
+            days[drop.drop_date].append(drop)
+        return days
 
     def _snapshot_before(self, drop: Drop, earlier: list[Drop]) -> list[Drop]:
         """The drops of the last day before it, when the dataset comes in snapshots."""
-        days = [other.drop_date for other in earlier if other.drop_date < drop.drop_date]
-        snapshot = self.dataset.mode == "snapshot" and days
-        return [other for other in earlier if other.drop_date == days[-1]] if snapshot else []
+        if self.dataset.mode != "snapshot":
+            return []
+        found: list[Drop] = []
+        for other in reversed(earlier):
+            if other.drop_date < (found[0].drop_date if found else drop.drop_date):
+                if found:
+                    break
+                found.append(other)
+            elif found:
+                found.append(other)
+        return found[::-1]
 
     @property
     def classed(self) -> bool:
@@ -544,7 +570,7 @@ class Cleaning:
 
     def _keys_of(self, drop: Drop, options: Settings) -> dict[str, str | None]:
         named = [self.key, *(["class_id"] if self.classed else [])]
-        if drop.drop_id in self.drop_ids:
+        if drop.drop_id in self.profiles:
             query = text(f"select {', '.join(named)} from {self.cleaned} where _drop_id = :drop order by _line")
             rows = self.db.execute(query, {"drop": drop.drop_id})
             return {row[0]: row[-1] if self.classed else None for row in rows}
@@ -576,9 +602,15 @@ class Cleaning:
         return (self._keys(before, options), self._keys(today, options)) if before else ({}, {})
 
     def _write_profiles(self) -> None:
-        rows = [{"drop": drop, "profile": json.dumps(self.profiles[drop].stored())} for drop in self.drop_ids]
-        if rows:
-            self.db.execute(text("update etl.drops set profile = :profile where drop_id = :drop"), rows)
+        self.run(
+            """
+            update etl.drops as d set profile = n.profile
+            from unnest(cast(:drops as bigint []), cast(:profiles as jsonb [])) as n (drop_id, profile)
+            where d.drop_id = n.drop_id
+            """,
+            drops=self.drop_ids,
+            profiles=[json.dumps(self.profiles[drop].stored()) for drop in self.drop_ids],
+        )
 
     # --- which row of a key counts ----------------------------------------------------------------------------------
 
@@ -721,23 +753,15 @@ class Cleaning:
 
     def _write_stats(self) -> None:
         self.run("delete from etl.rule_stats where drop_id = any(:drops)", drops=self.drop_ids)
+        own = set(self.drop_ids)
         rows = [
-            {
-                "drop": drop,
-                "column": column,
-                "rule": rule,
-                **{kind: self.stats[drop, column, rule, kind] for kind in KINDS},
-            }
-            for drop, column, rule in sorted({key[:3] for key in self.stats if key[0] in self.drop_ids})
+            (*place, *(self.stats[*place, kind] for kind in KINDS))
+            for place in sorted({key[:3] for key in self.stats if key[0] in own})
         ]
         if rows:
-            self.db.execute(
-                text("""
-                    insert into etl.rule_stats (drop_id, "column", rule, changed, flagged, rejected)
-                    values (:drop, :column, :rule, :changed, :flagged, :rejected)
-                """),
-                rows,
-            )
+            names = ["drop_id", "column", "rule", *KINDS]
+            columns = [pa.array(column) for column in zip(*rows, strict=True)]
+            copy_in(self.db, "etl.rule_stats", [pa.table(columns, names=names)])
 
     def _settle_against_staging(self, *, everything: bool) -> bool:
         """Compare new rows with the current ones of the same keys; return whether a row moves between groups.
@@ -770,14 +794,23 @@ class Cleaning:
 
     def _write_balance(self) -> None:
         """The account of each drop: that it balances is a constraint of etl.drops."""
-        rows = [{"drop": drop, "read": self.profiles[drop].rows} for drop in self.drop_ids]
-        counted = ", ".join(
-            f"{kind} = coalesce((select rows from outcome where (_drop_id, outcome) = (:drop, '{kind}')), 0)"
-            for kind in ("current", "superseded", "duplicate", "rejected")
+        kinds = ("current", "superseded", "duplicate", "rejected")
+        counts = ", ".join(f"coalesce(sum(o.rows) filter (where o.outcome = '{kind}'), 0) as {kind}" for kind in kinds)
+        self.run(
+            f"""
+            update etl.drops as d set
+                status = 'staged', read = n.read, {", ".join(f"{kind} = n.{kind}" for kind in kinds)}
+            from (
+                select r.drop_id, r.read, {counts}
+                from unnest(cast(:drops as bigint []), cast(:read as bigint [])) as r (drop_id, read)
+                left join outcome as o on r.drop_id = o._drop_id
+                group by r.drop_id, r.read
+            ) as n
+            where d.drop_id = n.drop_id
+            """,
+            drops=self.drop_ids,
+            read=[self.profiles[drop].rows for drop in self.drop_ids],
         )
-        if rows:
-            statement = f"update etl.drops set status = 'staged', read = :read, {counted} where drop_id = :drop"
-            self.db.execute(text(statement), rows)
 
 
 def _step(dataset: Dataset) -> type[Staged]:

@@ -37,8 +37,9 @@ from pipeline import definitions
 from pipeline import drops as arrivals_of
 from pipeline import home as homes
 from pipeline.config import PROJECT, ConfigError, Settings, settings
+from pipeline.datasets import DATASETS
 from pipeline.datasets.declaration import Dataset
-from pipeline.drops import Drop, Known, Scan
+from pipeline.drops import Drop, Known, Scan, Taken
 from targets import parts as digests
 from targets.artifact import ArtifactError
 from targets.changes import forget_changes
@@ -46,6 +47,7 @@ from targets.database import BULK, Database, DatabaseError, complaint, lock, ret
 from targets.parts import Parts
 from targets.record import Record, read_records, write_record
 
+REFERENCES = sorted({name for dataset in DATASETS.values() for name in dataset.lookups})
 LONG_ROWS = 50_000  # read by a step that takes longer than a fork: about 0.2 s
 LONG_BYTES = 5_000_000  # of a file, likewise
 
@@ -127,11 +129,17 @@ if sys.platform == "linux":
 
 @dataclass
 class State:
-    """What every part is computed from: the records and drops of the ledger, the scan, the settings."""
+    """What every part is computed from: the records and drops of the ledger, the scan, the settings.
+
+    drops: only those that matter, see drops.read_relevant; newest: the accepted ones of the newest day, of reference
+    data; taken: what all of a dataset come to. known: what was taken from the files of the scan.
+    """
 
     settings: Settings
     scan: Scan
     drops: list[Drop]
+    newest: dict[str, list[Drop]]
+    taken: dict[str, Taken]
     known: dict[str, Known]
     records: dict[str, Record]
     settled: str = ""  # digest of the rejected rows that a person refused
@@ -208,14 +216,18 @@ def run_id() -> str:
 def read_state(db: Connection, options: Settings | None = None) -> State:
     """The state as this transaction sees it. The data folder is scanned once per process."""
     options = options or settings()
-    known = arrivals_of.read_known(db)
     if _Process.scan is None and options.data_dir.is_dir():
-        _Process.scan = arrivals_of.scan(options.data_dir, known, options.ignore)
+        known_of = functools.partial(arrivals_of.read_known, db)
+        _Process.scan = arrivals_of.scan(options.data_dir, known_of, options.ignore)
         run_id()
+    scan = _Process.scan or Scan()
     # Drops first: a build that commits in between then shows as an input that moved on, never as one that did not.
-    drops = arrivals_of.read_drops(db)
+    known = {**scan.known, **arrivals_of.read_known(db, [file.path for file in scan.new])}
+    drops = arrivals_of.read_relevant(db, scan.unknown(known))
+    newest = {name: arrivals_of.read_newest(db, name) for name in REFERENCES}
+    taken = arrivals_of.read_taken(db)
     outdated = frozenset(_Process.stopped) if _Process.prepared else init_db.outdated(db)
-    return State(options, _Process.scan or Scan(), drops, known, read_records(db), _settled(db), outdated)
+    return State(options, scan, drops, newest, taken, known, read_records(db), _settled(db), outdated)
 
 
 def _settled(db: Connection) -> str:
@@ -315,7 +327,8 @@ def _unless_nothing_changed(db: Connection, options: Settings) -> State:
     state = read_state(db, options)
     if (
         before
-        and (before.drops, before.known, before.settled) == (state.drops, state.known, state.settled)
+        and (before.drops, before.newest, before.taken) == (state.drops, state.newest, state.taken)
+        and (before.known, before.settled) == (state.known, state.settled)
         and before.scan is state.scan
     ):
         state.parts = before.parts  # computed from nothing else that can change in a run

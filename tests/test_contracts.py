@@ -308,7 +308,7 @@ def test_every_file_name_of_a_dataset_is_recognised(dataset: Dataset, tmp_path):
     files = {shape.format(written) for name in names for written in (name, name.upper()) for shape in shapes}
     for file in files:
         (tmp_path / file).write_text("")
-    found = scan(tmp_path, {})
+    found = scan(tmp_path)
     assert found.unmatched == ()
     assert {(file.path, file.dataset) for file in found.files} == {(file, dataset.name) for file in files}
 

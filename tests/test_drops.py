@@ -29,7 +29,7 @@ def tree(folder: Path, *paths: str) -> Path:
 
 
 def look(folder: Path, *paths: str) -> Scan:
-    return scan(tree(folder, *paths), {})
+    return scan(tree(folder, *paths))
 
 
 def file(path: str, content: str, day: date | None = None) -> File:
@@ -174,7 +174,7 @@ def test_links_lead_to_files_inside_the_folder_only(tmp_path):
     (folder / "dangling/tickets.csv").symlink_to("nothing.csv")
     (folder / "loop").mkdir()
     (folder / "loop/tickets.csv").symlink_to("tickets.csv")
-    found = scan(folder, {})
+    found = scan(folder)
     assert [f.path for f in found.files] == ["a/tickets.csv", "in/tickets.csv"]
     assert {path: why.partition(":")[0] for path, why in found.unmatched} == {
         "out/tickets.csv": "a link that leads out of the data folder",
@@ -187,19 +187,19 @@ def test_links_lead_to_files_inside_the_folder_only(tmp_path):
 def test_a_linked_folder_is_named_but_not_walked(tmp_path):
     folder = tree(tmp_path / "data", "a/tickets.csv")
     (folder / "round").symlink_to(folder)
-    found = scan(folder, {})
+    found = scan(folder)
     assert [f.path for f in found.files] == ["a/tickets.csv"]
     assert [why for _, why in found.unmatched] == ["not a regular file"]
 
 
 def test_a_pipe_is_not_opened(tmp_path):
     os.mkfifo(tmp_path / "tickets.csv")
-    assert scan(tmp_path, {}).unmatched == (("tickets.csv", "not a regular file"),)
+    assert scan(tmp_path).unmatched == (("tickets.csv", "not a regular file"),)
 
 
 def test_a_name_that_is_not_utf8_is_no_drop(tmp_path):
     (tmp_path / os.fsdecode(b"tickets\xff.csv")).write_text("x")
-    found = scan(tmp_path, {})
+    found = scan(tmp_path)
     assert (found.files, [why for _, why in found.unmatched]) == ((), ["its name is not UTF-8; rename it"])
 
 
@@ -213,7 +213,7 @@ def test_a_file_without_permission_is_named_not_opened():
             os.setresgid(65534, 65534, 0)
             os.setresuid(65534, 65534, 0)
         try:
-            found = scan(folder, {})
+            found = scan(folder)
         finally:
             if root:
                 os.setresuid(0, 0, 0)
@@ -228,15 +228,16 @@ def test_a_file_with_the_times_of_the_ledger_is_not_hashed(tmp_path):
     os.utime(path, (1, 1))
     status = path.stat()
     stat = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
-    (first,) = scan(tmp_path, {"tickets.csv": Known("tickets.csv", stat, "as recorded", 1)}).files
+    (first,) = scan(tmp_path, lambda _: {"tickets.csv": Known("tickets.csv", stat, "as recorded", 1)}).files
     if first.fresh:  # its ctime is of this very moment
         assert first.sha256 != "as recorded"
         while first.fresh:
-            (first,) = scan(tmp_path, {"tickets.csv": Known("tickets.csv", stat, "as recorded", 1)}).files
+            (first,) = scan(tmp_path, lambda _: {"tickets.csv": Known("tickets.csv", stat, "as recorded", 1)}).files
     assert first.sha256 == "as recorded"
     for place in range(4):
         other: Any = tuple(value + (index == place) for index, value in enumerate(stat))
-        (again,) = scan(tmp_path, {"tickets.csv": Known("tickets.csv", other, "as recorded", 1)}).files
+        seen = {"tickets.csv": Known("tickets.csv", other, "as recorded", 1)}
+        (again,) = scan(tmp_path, lambda _, seen=seen: seen).files
         assert again.sha256 != "as recorded"
 
 
@@ -399,7 +400,7 @@ def test_a_file_that_was_given_to_be_read_and_is_not_waits(tmp_path, path, waits
 
 def test_what_the_ignore_patterns_name_is_not_looked_at(tmp_path):
     tree(tmp_path, "notes.csv", "old/tickets.csv", "x/copy.bak.csv", "tickets.csv", "more.csv")
-    found = scan(tmp_path, {}, ("notes.csv", "old/*", "*.bak.csv"))
+    found = scan(tmp_path, ignore=("notes.csv", "old/*", "*.bak.csv"))
     assert [file.path for file in found.files] == ["tickets.csv"]
     assert [path for path, _ in found.waiting] == ["more.csv"]
 
@@ -434,7 +435,7 @@ def test_a_file_that_matches_no_dataset_is_told_what_would_load_it(tmp_path, nam
     file = tmp_path / name
     file.parent.mkdir(exist_ok=True)
     file.write_bytes(content if isinstance(content, bytes) else content.encode())
-    ((path, why),) = scan(tmp_path, {}).waiting
+    ((path, why),) = scan(tmp_path).waiting
     assert path == name
     assert why.endswith(said) if said == "matches no dataset" else said in why
 
@@ -442,7 +443,7 @@ def test_a_file_that_matches_no_dataset_is_told_what_would_load_it(tmp_path, nam
 def test_two_files_that_match_nothing_are_not_told_the_same_name(tmp_path):
     for name in ("attendance (1).csv", "attendance (2).csv", "attendance.csv"):
         (tmp_path / name).write_text(ATTENDANCE)
-    said = [why.rpartition(" ")[2] for _, why in scan(tmp_path, {}).waiting]
+    said = [why.rpartition(" ")[2] for _, why in scan(tmp_path).waiting]
     assert said == ["attendance_1/attendance.csv", "attendance_2/attendance.csv"]
 
 
@@ -450,12 +451,12 @@ def test_a_workbook_that_matches_no_dataset_is_told_by_its_header(tmp_path):
     book = openpyxl.Workbook()
     book.active.append(ATTENDANCE.split(","))
     book.save(tmp_path / "register.xlsx")
-    ((_, why),) = scan(tmp_path, {}).waiting
+    ((_, why),) = scan(tmp_path).waiting
     assert "its header fits attendance: name it attendance.xlsx" in why
 
 
 def test_a_large_file_that_matches_nothing_is_not_read(tmp_path):
     (tmp_path / "bomb.csv.gz").write_bytes(gzip.compress(b"x," * 50_000_000, 1))
     started = time.monotonic()
-    assert len(scan(tmp_path, {}).waiting) == 1
+    assert len(scan(tmp_path).waiting) == 1
     assert time.monotonic() - started < 1

@@ -342,7 +342,7 @@ def _finish(options: Settings, attempt: Attempt, *, verbose: bool) -> None:
         print(sent)
     told = [f"{path!r}: {why}" for path, why in state.scan.unmatched if (path, why) not in state.scan.waiting]
     _print_some("File that is no drop", told)
-    if attempt.built and (missing := [n for n in datasets_without_a_file(state.drops) if not state.scan.of(n)]):
+    if attempt.built and (missing := [n for n in datasets_without_a_file(state.taken) if not state.scan.of(n)]):
         print(f"No file yet for: {', '.join(missing)}")
     _print_some("Waits for you", list(map(str, waits)))
     if any(each.is_drop for each in waits):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
+from sqlalchemy import text
+
 from pipeline.step import Build, State, Step
 from targets.artifact import FILE_MODE, Content, Notes, Written, fault, write_files
 from targets.parts import digest
@@ -38,7 +40,8 @@ class Artifact(Step):
 
     def write(self, build: Build, files: Mapping[str, Content]) -> Written:
         state = build.state
-        expendable = {drop.sha256 for drop in state.drops if drop.in_raw} if self.edits_are_kept else None
+        contents = text("select sha256 from etl.drops where landed_at is not null")
+        expendable = set(build.db.execute(contents).scalars()) if self.edits_are_kept else None
         recorded = state.record(self.target).content
         return write_files(
             state.settings.output_dir,

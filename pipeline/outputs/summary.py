@@ -98,7 +98,7 @@ def summary(db: Connection, state: State) -> dict[str, Any]:
         "drops": [{**drop, "path": shown(drop["path"])} for drop in balance_with_rejects(db)],
         "waiting": [{"drop_id": d.drop_id, "status": d.status, "reason": d.reason} for d in unsettled(state.drops)],
         "tables": table_rows(db),
-        "datasets_without_a_file": datasets_without_a_file(state.drops),
+        "datasets_without_a_file": datasets_without_a_file(state.taken),
         "files_that_are_no_drop": [
             {"path": shown(path), "why": why, "waits": (path, why) in state.scan.waiting}
             for path, why in state.scan.unmatched

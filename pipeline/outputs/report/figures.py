@@ -289,7 +289,7 @@ def facts(db: Connection, state: State) -> Facts:
         waiting=[_to_decide_by(db, state, drop, look=place < NOTICED) for place, drop in enumerate(waiting)],
         strays=[(shown(path), why) for path, why in state.scan.waiting],
         no_drops=[(shown(path), why) for path, why in state.scan.unmatched[:LISTED]],
-        missing=datasets_without_a_file(state.drops),
+        missing=datasets_without_a_file(state.taken),
         needing=_rows(db, NEEDING_FIRST, most=LISTED, **LIMITS),
         needing_counts=_rows(db, NEEDING_COUNTS, **LIMITS)[0],
         classes=classes,
