@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
 import luigi
@@ -38,6 +39,7 @@ from targets import parts as digests
 from targets.database import copy_in, lock, retrying
 from targets.parts import Parts
 
+MANY, SMALL = 1_000, 8_000_000  # files and bytes that are landed by one COPY
 READERS = ("sources", "never_stored", "workbooks")  # modules that decide what of a file is read
 
 
@@ -80,37 +82,57 @@ class Raw(Step):
     def build(self, build: Build) -> Built:
         db, state = build.db, build.state
         new = self.arrivals(state).new
-        changed = sum(self._land(db, state.settings, arrival) for arrival in new)
+        changed = sum(self._landed(db, state.settings, new))
         state = read_state(db, state.settings)  # with what has just landed
-        for file, drop_id in self.arrivals(state).same:
-            _remember(db, file, drop_id)
+        _remember(db, self.arrivals(state).same)
         taken = state.taken.get(self.dataset.name, Taken())
         note = f"{taken.in_raw} drop{'s' if taken.in_raw > 1 else ''}" if taken.in_raw else "no file yet"
         return Built(taken.rows, changed, note=note)
 
-    def _land(self, db: Connection, options: Settings, arrival: Arrival) -> int:
-        """Land one file in raw, or record why it is refused; return the rows landed."""
-        file, name = arrival.file, shown(arrival.file.path)
-        savepoint = db.begin_nested()
+    def _landed(self, db: Connection, options: Settings, new: Sequence[Arrival]) -> Iterator[int]:
+        """Land the files, small ones many at a time; yield the rows landed."""
+        read: list[Read] = []
+        size = 0
+        for arrival in new:
+            if _is_small(arrival.file):
+                with self._refusing(db, options, arrival):
+                    read.append(_read(options, self.dataset, arrival))
+                size += arrival.file.stat[0]
+                if size < SMALL and len(read) < MANY:
+                    continue
+            else:
+                with self._refusing(db, options, arrival), db.begin_nested():
+                    yield _copy(db, options, self.dataset, arrival)
+            yield _copy_many(db, options, self.dataset, read)
+            read, size = [], 0
+        yield _copy_many(db, options, self.dataset, read)
+
+    @contextlib.contextmanager
+    def _refusing(self, db: Connection, options: Settings, arrival: Arrival) -> Iterator[None]:
+        """Record of a file that can't be read why it is refused."""
+        file = arrival.file
         try:
-            source = _copy(db, options, self.dataset, arrival)
+            yield
         except sources.SourceError as error:
-            savepoint.rollback()
             if not _as_scanned(file):
                 raise _changed(file) from None
             if error.reason == "unreadable":  # yet it was read just now: a moment's trouble says nothing of the file
                 raise UserError(f"{error}. Run again.") from None
-            drop_id = _record(db, self.dataset, options, arrival, status="refused", reason=str(error))
-            _remember(db, file, drop_id)
+            (drop_id,) = _record(db, self.dataset, options, [arrival], status="refused", reason=str(error))
+            _remember(db, [(file, drop_id)])
             log.warning("refused %s", error)
-            return 0
-        savepoint.commit()
-        outside = f", outside the contract: {sources.listed(source.extra, shown)}" if source.extra else ""
-        hidden = "".join(f", column {shown(column)!r} is never stored" for column in source.never_stored[:20])
-        absent = f", without {sources.listed(source.absent, shown)}" if source.absent else ""
-        said = f"{source.rows:,} records, drop date {arrival.drop_date}{outside}{hidden}{absent}"
-        log.info("landed %s: %s", name, said)
-        return source.rows
+
+def _is_small(file: File) -> bool:
+    """Whether its records fit into memory beside those of others; of a packed file, nobody knows."""
+    return file.stat[0] <= SMALL // 16 and not file.path.lower().endswith((".gz", ".xlsx"))
+
+
+def _say_landed(arrival: Arrival, source: sources.Source) -> None:
+    outside = f", outside the contract: {sources.listed(source.extra, shown)}" if source.extra else ""
+    hidden = "".join(f", column {shown(column)!r} is never stored" for column in source.never_stored[:20])
+    absent = f", without {sources.listed(source.absent, shown)}" if source.absent else ""
+    said = f"{source.rows:,} records, drop date {arrival.drop_date}{outside}{hidden}{absent}"
+    log.info("landed %s: %s", shown(arrival.file.path), said)
 
 
 def judge_digest(dataset: Dataset, options: Settings) -> str:
@@ -123,30 +145,78 @@ def judge_digest(dataset: Dataset, options: Settings) -> str:
     )
 
 
-def _copy(db: Connection, options: Settings, dataset: Dataset, arrival: Arrival) -> sources.Source:
-    """COPY the file into raw under a new drop; return what it was read by."""
+def _copy(db: Connection, options: Settings, dataset: Dataset, arrival: Arrival) -> int:
+    """COPY the file into raw under a new drop; return the records."""
     file = arrival.file
     name = shown(file.path)
-    with reading(name):
-        source = sources.open_source(file.absolute, dataset, name=name, encoding=options.encoding)
-    with source:
-        drop_id, line = _record(db, dataset, options, arrival, status="landed"), 0
+    with _opened(options, dataset, arrival) as source:
+        (drop_id,) = _record(db, dataset, options, [arrival], status="landed")
+        progress = Progress(f"landing {name}")
 
         def tables() -> Iterator[pa.Table]:
-            nonlocal line
-            progress, batches = Progress(f"landing {name}"), source.batches()
-            while True:
-                with reading(name):
-                    batch = next(batches, None)
-                    if batch is None:
-                        return
-                    line = _last_line(batch, line)
-                progress.add(len(batch))
-                yield batch.add_column(0, "_drop_id", pa.repeat(pa.scalar(drop_id), len(batch)))
+            for table in _batches(source, name):
+                progress.add(len(table))
+                yield _numbered(table, drop_id)
 
         copy_in(db, f"raw.{dataset.name}", tables())
-        if source.sha256 != file.sha256:
-            raise _changed(file)
+        _landed_as(db, [(arrival, drop_id, source)])
+        return source.rows
+
+
+@dataclass(frozen=True)
+class Read:
+    """A small file in memory."""
+
+    arrival: Arrival
+    source: sources.Source
+    tables: list[pa.Table]
+
+
+def _read(options: Settings, dataset: Dataset, arrival: Arrival) -> Read:
+    with _opened(options, dataset, arrival) as source:
+        return Read(arrival, source, list(_batches(source, shown(arrival.file.path))))
+
+
+def _copy_many(db: Connection, options: Settings, dataset: Dataset, read: Sequence[Read]) -> int:
+    """COPY small files into raw, each under a new drop; return the records: a COPY of each would take ten times as
+    long."""
+    if not read:
+        return 0
+    drop_ids = _record(db, dataset, options, [each.arrival for each in read], status="landed")
+    numbered = list(zip(read, drop_ids, strict=True))
+    tables = [_numbered(table, drop_id) for each, drop_id in numbered for table in each.tables]
+    copy_in(db, f"raw.{dataset.name}", [pa.concat_tables(tables)] if tables else [])
+    _landed_as(db, [(each.arrival, drop_id, each.source) for each, drop_id in numbered])
+    return sum(each.source.rows for each in read)
+
+
+def _opened(options: Settings, dataset: Dataset, arrival: Arrival) -> sources.Source:
+    name = shown(arrival.file.path)
+    with reading(name):
+        return sources.open_source(arrival.file.absolute, dataset, name=name, encoding=options.encoding)
+
+
+def _batches(source: sources.Source, name: str) -> Iterator[pa.Table]:
+    line, batches = 0, source.batches()
+    while True:
+        with reading(name):
+            batch = next(batches, None)
+            if batch is None:
+                return
+            line = _last_line(batch, line)
+        yield batch
+
+
+def _numbered(table: pa.Table, drop_id: int) -> pa.Table:
+    return table.add_column(0, "_drop_id", pa.repeat(pa.scalar(drop_id), len(table)))
+
+
+def _landed_as(db: Connection, landed: Sequence[tuple[Arrival, int, sources.Source]]) -> None:
+    """Keep how the files of these drops were read; UserError if one is not what was scanned."""
+    shapes = []
+    for arrival, drop_id, source in landed:
+        if source.sha256 != arrival.file.sha256:
+            raise _changed(arrival.file)
         shape = {
             "header": source.header,
             "fields": source.fields,
@@ -155,12 +225,18 @@ def _copy(db: Connection, options: Settings, dataset: Dataset, arrival: Arrival)
             "extra": "place",  # what the keys in `_extra` are; in drops landed before, its names
             "never_stored": source.never_stored,
         }
-        db.execute(
-            text("update etl.drops set rows = :rows, format = :format where drop_id = :drop"),
-            {"rows": source.rows, "format": json.dumps(shape), "drop": drop_id},
-        )
-        _remember(db, file, drop_id)
-        return source
+        shapes.append({"drop_id": drop_id, "rows": source.rows, "format": shape})
+    db.execute(
+        text("""
+            update etl.drops as d set rows = n.rows, format = n.format
+            from jsonb_to_recordset(cast(:shapes as jsonb)) as n (drop_id bigint, rows bigint, format jsonb)
+            where d.drop_id = n.drop_id
+        """),
+        {"shapes": json.dumps(shapes)},
+    )
+    _remember(db, [(arrival.file, drop_id) for arrival, drop_id, _ in landed])
+    for arrival, _, source in landed:
+        _say_landed(arrival, source)
 
 
 @contextlib.contextmanager
@@ -200,60 +276,75 @@ def _changed(file: File) -> UserError:
 
 
 def _record(
-    db: Connection, dataset: Dataset, options: Settings, arrival: Arrival, *, status: str, reason: str | None = None
-) -> int:
-    """Insert the drop (or, when a refused one is tried again, update it); return its id."""
-    values = {
-        "dataset": dataset.name,
-        "path": arrival.file.path,
-        "sha256": arrival.file.sha256,
-        "size": arrival.file.stat[0],
-        "drop_date": arrival.drop_date,
-        "partial": arrival.file.partial,
-        "status": status,
-        "reason": reason,
-        "judged_by": judge_digest(dataset, options),
-        "drop": arrival.retry or _take_number(db, arrival.file),
-    }
+    db: Connection,
+    dataset: Dataset,
+    options: Settings,
+    new: Sequence[Arrival],
+    *,
+    status: str,
+    reason: str | None = None,
+) -> list[int]:
+    """Insert the drops (or, when a refused one is tried again, update it); return their ids."""
+    numbers = _take_numbers(db, [arrival.file for arrival in new if arrival.retry is None])
+    rows = [
+        {
+            "drop_id": arrival.retry or numbers[arrival.file.path],
+            "path": arrival.file.path,
+            "sha256": arrival.file.sha256,
+            "size": arrival.file.stat[0],
+            "drop_date": arrival.drop_date.isoformat(),
+            "partial": arrival.file.partial,
+        }
+        for arrival in new
+    ]
     landed = "clock_timestamp()" if status == "landed" else "null"
-    if arrival.retry:
-        statement = f"""
-            update etl.drops set status = :status, reason = :reason, judged_by = :judged_by, landed_at = {landed}
-            where drop_id = :drop returning drop_id
-        """
-    else:
-        statement = f"""
+    db.execute(
+        text(f"""
             insert into etl.drops
             (drop_id, dataset, path, sha256, size, drop_date, partial, status, reason, judged_by, landed_at)
-            values
-            (:drop, :dataset, :path, :sha256, :size, :drop_date, :partial, :status, :reason, :judged_by, {landed})
-            returning drop_id
-        """
-    return int(db.execute(text(statement), values).scalar_one())
+            select drop_id, :dataset, path, sha256, size, drop_date, partial, :status, :reason, :judged_by, {landed}
+            from jsonb_to_recordset(cast(:rows as jsonb))
+                as n (drop_id bigint, path text, sha256 text, size bigint, drop_date date, partial boolean)
+            on conflict (drop_id) do update set
+                status = excluded.status, reason = excluded.reason, judged_by = excluded.judged_by,
+                landed_at = excluded.landed_at
+        """),
+        {
+            "dataset": dataset.name,
+            "status": status,
+            "reason": reason,
+            "judged_by": judge_digest(dataset, options),
+            "rows": json.dumps(rows),
+        },
+    )
+    return [row["drop_id"] for row in rows]  # type: ignore[misc] # ids are numbers
 
 
-def _remember(db: Connection, file: File, drop_id: int) -> None:
-    """Keep what was taken from this path, so that the same content there is no new drop and needs no hashing."""
-    size, mtime, ctime, inode = file.stat
+def _remember(db: Connection, taken: Sequence[tuple[File, int]]) -> None:
+    """Keep what was taken from these paths, so that the same content there is no new drop and needs no hashing.
+
+    taken: files, and the drop that each is
+    """
+    rows = []
+    for file, drop_id in taken:
+        size, *times = file.stat
+        mtime, ctime, inode = [None] * 3 if file.fresh else times
+        named = {"path": file.path, "dataset": file.dataset, "sha256": file.sha256, "drop_id": drop_id}
+        rows.append({**named, "size": size, "mtime_ns": mtime, "ctime_ns": ctime, "inode": inode})
     db.execute(
         text("""
             insert into etl.files (path, dataset, size, mtime_ns, ctime_ns, inode, sha256, drop_id)
-            values (:path, :dataset, :size, :mtime, :ctime, :inode, :sha256, :drop)
+            select path, dataset, size, mtime_ns, ctime_ns, inode, sha256, drop_id
+            from jsonb_to_recordset(cast(:rows as jsonb)) as n (
+                path text, dataset text, size bigint, mtime_ns bigint, ctime_ns bigint, inode numeric, sha256 text,
+                drop_id bigint
+            )
             on conflict (path) do update set
                 dataset = excluded.dataset, size = excluded.size, mtime_ns = excluded.mtime_ns,
                 ctime_ns = excluded.ctime_ns, inode = excluded.inode, sha256 = excluded.sha256,
                 drop_id = excluded.drop_id
         """),
-        {
-            "path": file.path,
-            "dataset": file.dataset,
-            "size": size,
-            "mtime": None if file.fresh else mtime,
-            "ctime": None if file.fresh else ctime,
-            "inode": None if file.fresh else inode,
-            "sha256": file.sha256,
-            "drop": drop_id,
-        },
+        {"rows": json.dumps(rows)},
     )
 
 
@@ -310,16 +401,27 @@ def _number(db: Connection, *, paths: list[str], digests: list[str]) -> None:
     )
 
 
-def _take_number(db: Connection, file: File) -> int:
-    """The id of a drop about to be recorded. It has none yet if another process, with an older scan, took it away."""
-    taken = text("delete from etl.coming where (path, sha256) = (:path, :sha256) returning drop_id")
-    values = {"path": file.path, "sha256": file.sha256}
-    drop_id = db.execute(taken, values).scalar()
-    if drop_id is None:
+def _take_numbers(db: Connection, files: Sequence[File]) -> dict[str, int]:
+    """path -> the id of a drop about to be recorded. One has none yet if another process, with an older scan, took it
+    away."""
+    taken = _taken_numbers(db, files)
+    if without := [file for file in files if file.path not in taken]:
         lock(db, "etl.coming", [])
-        _number(db, paths=[file.path], digests=[file.sha256])
-        drop_id = db.execute(taken, values).scalar_one()
-    return int(drop_id)
+        _number(db, paths=[file.path for file in without], digests=[file.sha256 for file in without])
+        taken |= _taken_numbers(db, without)
+    return taken
+
+
+def _taken_numbers(db: Connection, files: Sequence[File]) -> dict[str, int]:
+    rows = db.execute(
+        text("""
+            delete from etl.coming as c
+            using unnest(cast(:paths as text []), cast(:digests as text [])) as n (path, sha256)
+            where (c.path, c.sha256) = (n.path, n.sha256) returning c.path, c.drop_id
+        """),
+        {"paths": [file.path for file in files], "digests": [file.sha256 for file in files]},
+    )
+    return {row.path: row.drop_id for row in rows}
 
 
 # --- the steps ------------------------------------------------------------------------------------------------------

@@ -168,6 +168,51 @@ def read_raw(db: Connection, dataset: Dataset, drop_id: int, chunk_rows: int) ->
         yield chunk.to_pandas(types_mapper=pd.ArrowDtype)
 
 
+def read_many(
+    db: Connection, dataset: Dataset, drops: Sequence[Drop], chunk_rows: int
+) -> Iterator[tuple[Drop, pd.DataFrame]]:
+    """The same of several drops: small ones, whose records come in one chunk each, or a single one of any size."""
+    import pandas as pd
+
+    if len(drops) == 1:
+        yield from ((drops[0], frame) for frame in read_raw(db, dataset, drops[0].drop_id, chunk_rows))
+        return
+    names = [*dataset.column_names, "_record"]
+    types = {"_drop_id": pa.int64(), "_line": pa.int64(), **dict.fromkeys(names, pa.string())}
+    query = f"select {', '.join(types)} from raw.{dataset.name} where _drop_id = any(%(drops)s)"
+    chunks = list(copy_out(db, query, {"drops": [drop.drop_id for drop in drops]}, types, chunk_rows))
+    rows = pa.concat_tables([pa.table({name: pa.array([], kind) for name, kind in types.items()}), *chunks])
+    rows = rows.sort_by([("_drop_id", "ascending"), ("_line", "ascending")]).combine_chunks()
+    counts = pc.value_counts(rows["_drop_id"]).to_pylist()
+    sizes = {count["values"]: count["counts"] for count in counts}
+    frame, end, places = rows.drop_columns("_drop_id").to_pandas(types_mapper=pd.ArrowDtype), 0, {}
+    for drop_id, size in sizes.items():  # in the order of the rows
+        places[drop_id] = (end, end + size)
+        end += size
+    for drop in drops:
+        if drop.drop_id in places:
+            start, end = places[drop.drop_id]
+            yield drop, frame.iloc[start:end].reset_index(drop=True)
+
+
+def _together(drops: Sequence[Drop], chunk_rows: int) -> Iterator[list[Drop]]:
+    """The drops, in their order: those that fit into a chunk together, in one list."""
+    together: list[Drop] = []
+    rows = size = 0
+    for drop in drops:
+        fits = _fit_into_a_chunk([drop], chunk_rows)
+        rows, size = rows + (drop.rows or 0), size + drop.size
+        if together and not (fits and rows <= chunk_rows and size <= MAX_CHUNK):
+            yield together
+            together, rows, size = [], drop.rows or 0, drop.size
+        together.append(drop)
+        if not fits:
+            yield together
+            together, rows, size = [], 0, 0
+    if together:
+        yield together
+
+
 def _fit_into_a_chunk(drops: Sequence[Drop], chunk_rows: int) -> bool:
     """Whether the records of these drops are few and, however wide, small: of a packed file, nobody knows."""
     packed = any(drop.path.lower().endswith((".gz", ".xlsx")) for drop in drops)
@@ -324,17 +369,17 @@ class Cleaning:
     def _read(self, db: Connection, options: Settings) -> Iterator[tuple[Drop, pd.DataFrame]]:
         # raw has no statistics: the planner would read all of it, where the index knows the drop's pages.
         db.execute(text("set local enable_seqscan = off"))
-        for drop in self.drops:
-            for frame in read_raw(db, self.dataset, drop.drop_id, options.chunk_rows):
-                yield drop, frame
+        for drops in _together(self.drops, options.chunk_rows):
+            yield from read_many(db, self.dataset, drops, options.chunk_rows)
         # The index does not know pages that came since the last build; now they are in memory.
         db.execute(text(f"select brin_summarize_new_values('raw.{self.dataset.name}_lines')"))
         db.execute(text("set local enable_seqscan = on"))
 
     def _add_stats(self, drop_id: int, counts: pd.DataFrame) -> None:
-        for count in counts.itertuples():
+        of = counts.to_dict("list")
+        for place, name in enumerate(zip(of["column"], of["rule"], strict=True)):
             for kind in KINDS:
-                self.stats[drop_id, str(count.column), str(count.rule), kind] += int(getattr(count, kind))
+                self.stats[drop_id, *name, kind] += of[kind][place]
 
     # --- the guard --------------------------------------------------------------------------------------------------
 

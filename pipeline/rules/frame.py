@@ -142,6 +142,6 @@ def _stats(parts: Sequence[Part]) -> pd.DataFrame:
         hard = np.array([code in part.hard for code in part.codes])[part.code] & (part.code > 0)
         counts = (part.changed.sum(), ((part.code > 0) & ~hard).sum(), hard.sum())
         rows.append((part.name, part.rule, *map(int, counts)))
-    text, count = pd.ArrowDtype(pa.string()), pd.ArrowDtype(pa.int64())
-    kinds = {"column": text, "rule": text, "changed": count, "flagged": count, "rejected": count}
-    return pd.DataFrame(rows, columns=list(kinds)).astype(kinds)
+    columns = [pa.array(column) for column in zip(*rows, strict=True)]
+    table = pa.table(columns, names=["column", "rule", "changed", "flagged", "rejected"])
+    return table.to_pandas(types_mapper=pd.ArrowDtype)
