@@ -23,6 +23,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,7 @@ def main() -> None:
     parser.add_argument("--no-school", action="store_true", help="leave out roster, attendance and assessments")
     parser.add_argument("--only-enrichment", action="store_true", help="only the rules on students and tickets")
     parser.add_argument("--only-school", action="store_true", help="only roster, attendance and assessments")
+    parser.add_argument("--only-drops", action="store_true", help="only thousands of small files")
     parser.add_argument("--only-workers", action="store_true", help="only one worker beside two")
     parser.add_argument("--child", nargs=2, metavar=("WORK", "ARGUMENT"), help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -67,6 +69,8 @@ def main() -> None:
     rows: list[Row] = []
     if options.only_enrichment:
         return print_rows(enrichment(options))
+    if options.only_drops:
+        return print_rows(drops())
     if options.only_workers:
         return print_rows(workers())
     if not options.only_school:
@@ -404,6 +408,31 @@ def workers() -> list[Row]:
         one, two = map(statistics.median, seconds.values())
         rows.append(Row(f"{what}, two workers", f"{two:.2f} s", two / one, f"{one:.2f} s of one", limit))
     return rows
+
+
+def drops(count: int = 9_000) -> list[Row]:
+    """Small files, all at once; then runs with nothing to do, with the files there and with all but ten taken away."""
+    few, many = House("few-drops", 10, 10), House("drops", 10, 10)
+    idle = []
+    for house, files in ((few, 10), (many, count)):
+        shutil.rmtree(house.folder / "data")
+        for number in range(files):
+            day = date(2020, 1, 1) + timedelta(days=number // 4)
+            file = house.folder / "data" / str(day) / str(number % 4) / "attendance.csv"
+            file.parent.mkdir(parents=True)
+            rows = [f"A{number}-{row},STU{(number * 3 + row) % 500:03},{day},PRESENT,\n" for row in range(3)]
+            file.write_text("".join([",".join(DATASETS["attendance"].column_names) + "\n", *rows]))
+        with held(house):
+            caught_up = house.run("EduFlow").seconds
+            there = min(house.command() for _ in range(3))
+            for file in sorted((house.folder / "data").rglob("*.csv"))[10:]:
+                file.unlink()
+            idle.append(min(house.command() for _ in range(3)))
+    return [
+        Row(f"{count:,} small files", f"{caught_up:.2f} s", caught_up / 60, "60 s", 1),
+        Row("  nothing to do, files there", f"{there:.2f} s", there / idle[0], f"{idle[0]:.2f} s of ten", float("nan")),
+        Row("  nothing to do, files gone", f"{idle[1]:.2f} s", idle[1] / idle[0], f"{idle[0]:.2f} s of ten", 1.1),
+    ]
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ create table if not exists etl.datasets (
     digest numeric not null
 );
 comment on table etl.datasets is 'what the drops of a dataset come to; kept by a trigger on etl.drops, so that a run need not read them all';
+comment on column etl.datasets.dataset is 'the name of its declaration';
 comment on column etl.datasets.drops is 'drops that were not retracted';
 comment on column etl.datasets.in_raw is 'drops whose records are in raw';
 comment on column etl.datasets.rows is 'records in raw';

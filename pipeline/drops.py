@@ -192,12 +192,16 @@ def scan(
     """
     files, unmatched = [], []
     of_sample = sample_files(folder)
-    there = [found for found in sorted(_walk(folder), key=lambda found: found[1]) if not _ignored(found[1], ignore)]
-    known = known_of([path for _, path, fault in there if not fault])
-    for absolute, path, fault in there:
-        meaning = fault or _meaning(folder, absolute, path)
+    there = [
+        (absolute, path, fault or _meaning(folder, absolute, path))
+        for absolute, path, fault in sorted(_walk(folder), key=lambda found: found[1])
+        if not _ignored(path, ignore)
+    ]
+    known = known_of([path for _, path, meaning in there if not isinstance(meaning, str)])
+    for absolute, path, meaning in there:
         if of_sample and path not in of_sample and not isinstance(meaning, str) and not meaning[2]:
-            meaning = NOT_SAMPLE
+            unmatched.append((path, NOT_SAMPLE))
+            continue
         if isinstance(meaning, str):
             unmatched.append((path, meaning))
             continue
@@ -474,6 +478,11 @@ def read_drops(db: Connection, dataset: str, *statuses: str) -> list[Drop]:
     """The drops of a dataset, of these statuses or of all; in the order in which their rows count."""
     condition = f"status in ({', '.join(repr(status) for status in statuses)})" if statuses else "true"
     return _read(db, f"dataset = :dataset and {condition}", dataset=dataset)
+
+
+def read_drop(db: Connection, drop_id: int) -> Drop:
+    """One drop; it exists."""
+    return _read(db, "drop_id = :drop", drop=drop_id)[0]
 
 
 def read_newest(db: Connection, dataset: str) -> list[Drop]:

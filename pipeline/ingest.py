@@ -122,6 +122,7 @@ class Raw(Step):
             _remember(db, [(file, drop_id)])
             log.warning("refused %s", error)
 
+
 def _is_small(file: File) -> bool:
     """Whether its records fit into memory beside those of others; of a packed file, nobody knows."""
     return file.stat[0] <= SMALL // 16 and not file.path.lower().endswith((".gz", ".xlsx"))

@@ -224,6 +224,8 @@ def _unread(dataset: Dataset, frame: pd.DataFrame, cleaned: pa.Table, accepted: 
     """column -> the lines of accepted rows where something came and nothing came out."""
     found = {}
     for column in dataset.columns:
+        if not cleaned[column.name].null_count:
+            continue
         empty = pc.and_(accepted, pc.is_null(cleaned[column.name])).combine_chunks()
         if pc.any(empty).as_py():
             came = pa.array(frame[column.name], pa.string(), from_pandas=True)

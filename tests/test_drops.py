@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -223,21 +224,24 @@ def test_a_file_without_permission_is_named_not_opened():
         shutil.rmtree(folder)
 
 
+def knowing(stat: tuple[int, int, int, int]) -> Callable[[list[str]], dict[str, Known]]:
+    return lambda _: {"tickets.csv": Known("tickets.csv", stat, "as recorded", 1)}
+
+
 def test_a_file_with_the_times_of_the_ledger_is_not_hashed(tmp_path):
     path = tree(tmp_path, "tickets.csv") / "tickets.csv"
     os.utime(path, (1, 1))
     status = path.stat()
     stat = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
-    (first,) = scan(tmp_path, lambda _: {"tickets.csv": Known("tickets.csv", stat, "as recorded", 1)}).files
+    (first,) = scan(tmp_path, knowing(stat)).files
     if first.fresh:  # its ctime is of this very moment
         assert first.sha256 != "as recorded"
         while first.fresh:
-            (first,) = scan(tmp_path, lambda _: {"tickets.csv": Known("tickets.csv", stat, "as recorded", 1)}).files
+            (first,) = scan(tmp_path, knowing(stat)).files
     assert first.sha256 == "as recorded"
     for place in range(4):
         other: Any = tuple(value + (index == place) for index, value in enumerate(stat))
-        seen = {"tickets.csv": Known("tickets.csv", other, "as recorded", 1)}
-        (again,) = scan(tmp_path, lambda _, seen=seen: seen).files
+        (again,) = scan(tmp_path, knowing(other)).files
         assert again.sha256 != "as recorded"
 
 

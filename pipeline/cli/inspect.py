@@ -144,8 +144,9 @@ SHOWN_IDS = 50  # of a class
 def _to_decide_by(db: Any, state: State, drop_id: int) -> None:
     """What is known of a held or refused drop: limits passed, who is missing or new, what approving would change."""
     from pipeline import held
+    from pipeline.drops import read_drop
 
-    drop = next(drop for drop in state.drops if drop.drop_id == drop_id)
+    drop = read_drop(db, drop_id)
     if drop.status == "held":
         print("\nWhy it is held")
         for found in held.findings(db, drop_id):
@@ -174,8 +175,9 @@ def _to_decide_by(db: Any, state: State, drop_id: int) -> None:
 def _to_decide_by_document(db: Any, state: State, drop_id: int) -> dict[str, Any]:
     """The same as JSON has it, every id included; of a drop that is not held, what was decided of its dataset."""
     from pipeline import held
+    from pipeline.drops import read_drop
 
-    drop = next(drop for drop in state.drops if drop.drop_id == drop_id)
+    drop = read_drop(db, drop_id)
     document: dict[str, Any] = {"decided_before": held.decided(db, drop.dataset), "held": None}
     if drop.status == "held":
         seen = held.outlook(db, state, drop)
