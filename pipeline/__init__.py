@@ -2,7 +2,7 @@
 
     data/**/<dataset>.csv          one look at the folder when the process starts
       Raw*        ingest.py        raw.<dataset>: every record as text, by drop and line
-      Staged*     staging.py       staging.stg_*: cleaned by rules/, one current row per key; rejects in etl.rejects
+      Staged*     staging/         staging.stg_*: cleaned by rules/, one current row per key; rejects in etl.rejects
       Dim* Fact*  warehouse.py     warehouse.*: one SELECT each (sql/)
       TicketAnalysis, StudentRisk, QualityAnalysis  enrich.py  warehouse.ai_*, analytics.ai_quality: opinions of agents
       ReviewQueue, Student360, Insights, ...  marts.py  analytics.*

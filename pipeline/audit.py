@@ -21,7 +21,7 @@ from pipeline.outputs.intake import EduFlow
 from pipeline.rules import apply_rule
 from pipeline.rules.context import Context
 from pipeline.rules.frame import clean
-from pipeline.staging import contexts
+from pipeline.staging.reading import contexts
 from pipeline.step import State, Step, UserError
 from targets.record import forget
 

@@ -12,7 +12,10 @@ from sqlalchemy import Connection, text
 from pipeline.datasets import DATASETS
 from pipeline.drops import Drop, read_around, shown
 from pipeline.guard import Tally
-from pipeline.staging import Cleaning
+from pipeline.staging.cleaning import Cleaning
+from pipeline.staging.holding import lost
+from pipeline.staging.snapshots import Snapshots
+from pipeline.staging.winners import find_losers
 from pipeline.step import State
 
 
@@ -89,16 +92,20 @@ def outlook(db: Connection, state: State, drop: Drop) -> Outlook:
     """Clean a held drop once more, beside staging, and compare."""
     dataset = DATASETS[drop.dataset]
     others = read_around(db, drop.dataset, drop.drop_date)
-    with Cleaning(db, dataset, [drop], others, 0, apart=True).read_apart(state.settings) as cleaning:
-        query = COMPARED.format(
-            key=dataset.key,
-            table=dataset.table,
-            class_id="c.class_id" if cleaning.classed else "null",
-            same=" and ".join(f"s.{name} is not distinct from c.{name}" for name in cleaning.content),
-        )
-        rows = db.execute(text(query), {"date": drop.drop_date, "drop": drop.drop_id}).all()
-        reasons, repeated = cleaning.lost(drop)
-        before, today = cleaning.snapshots(drop, state.settings)
+    cleaning = Cleaning(db, dataset, [drop], others, 0, apart=True)
+    cleaning.load(state.settings)
+    find_losers(cleaning)
+    snapshots = Snapshots(cleaning, state.settings)
+    query = COMPARED.format(
+        key=dataset.key,
+        table=dataset.table,
+        class_id="c.class_id" if snapshots.classed else "null",
+        same=" and ".join(f"s.{name} is not distinct from c.{name}" for name in cleaning.content),
+    )
+    rows = db.execute(text(query), {"date": drop.drop_date, "drop": drop.drop_id}).all()
+    reasons, repeated = lost(cleaning)[drop.drop_id]
+    before, today = snapshots.around(drop)
+    db.execute(text("drop table cleaned, refused, losers, repeated"))
     found = Counter(row.what for row in rows)
     named = {row.key: row.class_id for row in rows}
     return Outlook(

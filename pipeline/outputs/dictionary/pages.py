@@ -232,7 +232,9 @@ def _facts(all_of: Catalogue, relation: Relation) -> Iterator[str]:
         yield f"- **key** `{'`, `'.join(relation.key)}`"
     if makers:
         tasks = ", ".join(f"`{type(step).__name__}`" for step in makers)
-        yield f"- **made by** {tasks}: {', '.join(f'[{recipe}](../{recipe})' for recipe in recipes)}"
+        rooms = [recipe.removesuffix("__init__.py") for recipe in recipes if recipe.endswith("/__init__.py")]
+        alone = [recipe for recipe in recipes if not recipe.startswith(tuple(rooms))]
+        yield f"- **made by** {tasks}: {', '.join(f'[{place}](../{place})' for place in (*rooms, *alone))}"
     options = list(dict.fromkeys(option for step in makers for option in step.options))
     if options:
         yield f"- **settings** `{'`, `'.join(options)}`"
