@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 
 class Cause(NamedTuple):
-    """code: what is reported. wording, advice: plain sentences; {column} stands for the column(s) it is about."""
+    """code: what is reported. wording, advice: plain sentences; {column} stands for the column(s) it is about,
+    {earliest} for the first year of which a day is believed."""
 
     code: str
     wording: str
@@ -50,7 +51,8 @@ CAUSES = {
         ),
         Cause(
             "dates_implausible",
-            "The {column} is before 1950 or after the day of the file: a default such as 1900-01-01, or a wrong year.",
+            "The {column} is before {earliest} or after the day of the file: a default such as 1900-01-01, or a wrong"
+            " year.",
             "Look at the year of {column} in the listed rows; leave it empty where it is not known.",
         ),
         Cause(

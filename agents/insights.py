@@ -8,12 +8,23 @@ own makes its answer unusable.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
-from agents.metrics import Anomaly, Metric, anomalies_of, moved, sent, shown, values_of, weight
+from agents.metrics import (
+    Anomaly,
+    InsightsRule,
+    Measure,
+    Metric,
+    anomalies_of,
+    moved,
+    sent,
+    shown,
+    values_of,
+    weight,
+)
 from agents.protocol import Masker, Prompt, Unusable, read_prompt
 from agents.wording import NUMBER, checked, exact
 
@@ -40,7 +51,11 @@ class InsightsOpinion:
 
 
 class InsightsAgent:
-    """Sums up."""
+    """Sums up, by a rule; measures: what it knows of metrics, for their actions."""
+
+    def __init__(self, rule: InsightsRule, measures: Iterable[Measure]) -> None:
+        self.rule = rule
+        self.advice = {each.name: each.action.format(days=rule.days) for each in measures}
 
     name = "insights"
     accepts = InsightFacts
@@ -71,8 +86,10 @@ class InsightsAgent:
         known = [metric for metric in record.metrics if metric.value is not None]
         if not known:
             return InsightsOpinion(NO_DATA, NO_DATA_ACTIONS, record.anomalies)
-        anomalies = record.anomalies + tuple(found for metric in known for found in anomalies_of(metric))
-        return InsightsOpinion(_summary(record, known, anomalies), _actions(known), anomalies)
+        anomalies = record.anomalies + tuple(found for metric in known for found in anomalies_of(metric, self.rule))
+        worse, better = (_strongest(known, verdict, self.rule) for verdict in ("worse", "better"))
+        summary = _summary(record, known, worse, better, anomalies)
+        return InsightsOpinion(summary, _actions(known, worse, self.advice), anomalies)
 
     def outgoing(self, record: InsightFacts, mask: Masker) -> dict[str, Any] | None:
         """Metrics and anomalies as they are shown; None when there is no data."""
@@ -96,7 +113,7 @@ class InsightsAgent:
             raise Unusable("summary_not_3_to_5_lines")
         if not isinstance(actions, list) or len(actions) > MOST_ACTIONS:
             raise Unusable("actions_malformed")
-        numbers = [value for metric in record.metrics for value in values_of(metric)]
+        numbers = [self.rule.days, *(value for metric in record.metrics for value in values_of(metric))]
         dates = [record.as_of] if record.as_of else []
         return replace(
             self.opine(record),
@@ -115,28 +132,20 @@ NO_DATA = (
 NOTHING_ELSE = "Nothing else stands out."
 NO_ACTION = "Keep going: no metric asks for action at the moment."
 NO_DATA_ACTIONS = ("Put the first files into the data folder and run the pipeline.",)
-# name of a metric -> what to do when it is worse
-ACTIONS = {
-    "attendance_rate": "Ask the class teachers which students were absent, and call their families.",
-    "avg_completion": "Look at the courses with the lowest completion and offer study groups there.",
-    "avg_score": "Offer tutoring in the subjects with the lowest scores.",
-    "active_students": "Write to the students who were not active this week.",
-    "learning_hours": "Remind students of the lessons that are due, and ask what keeps them from learning.",
-    "high_risk_students": "Go through the list of students at high risk with their mentors.",
-    "tickets_opened": "See which topic most support tickets are about, and answer it for everybody.",
-    "tickets_open": "Give the oldest open support tickets to somebody by name.",
-    "negative_tickets": "Let one person call back the students whose tickets sound angry.",
-    "rejected_rows": "Correct the rejected rows in the reject files and send them back.",
-    "fees_paid": "Ask the fees office to look at open payments and offer instalments.",
-}
 
 
-def _strongest(metrics: Iterable[Metric], verdict: str) -> list[Metric]:
-    return sorted((each for each in metrics if each.verdict == verdict), key=lambda each: (-weight(each), each.name))
+def _strongest(metrics: Iterable[Metric], verdict: str, rule: InsightsRule) -> list[Metric]:
+    found = (each for each in metrics if each.verdict == verdict)
+    return sorted(found, key=lambda each: (-weight(each, rule), each.name))
 
 
-def _summary(record: InsightFacts, known: list[Metric], anomalies: tuple[Anomaly, ...]) -> tuple[str, ...]:
-    worse, better = _strongest(known, "worse"), _strongest(known, "better")
+def _summary(
+    record: InsightFacts,
+    known: list[Metric],
+    worse: list[Metric],
+    better: list[Metric],
+    anomalies: tuple[Anomaly, ...],
+) -> tuple[str, ...]:
     lines = [_overview(record.as_of, known, worse, better)]
     lines += [f"Needs attention: {moved(worse[0])}."] if worse else ["No metric got worse."]
     if better:
@@ -164,13 +173,12 @@ def _said(count: int) -> str:
     return words[count] if count < len(words) else str(count)
 
 
-def _actions(known: list[Metric]) -> tuple[str, ...]:
+def _actions(known: list[Metric], worse: list[Metric], advice: Mapping[str, str]) -> tuple[str, ...]:
     """For what got worse, the strongest first; else keep going."""
-    worse = _strongest(known, "worse")
-    found = dict.fromkeys(ACTIONS.get(each.name, f"Find out why this changed: {moved(each)}.") for each in worse)
+    found = dict.fromkeys(advice.get(each.name, f"Find out why this changed: {moved(each)}.") for each in worse)
     for metric in known:  # it may be no worse than before, and still somebody must look
-        if metric.name == "rejected_rows" and metric.value:
-            found.setdefault(ACTIONS[metric.name])
+        if metric.name == "rejected_rows" and metric.value and metric.name in advice:
+            found.setdefault(advice[metric.name])
     return tuple(found)[:MOST_ACTIONS] or (NO_ACTION,)
 
 
@@ -231,7 +239,7 @@ def _escaped(text: str) -> str:
 
 
 def _linked(text: str, facts: InsightFacts) -> str:
-    """The text with each number that is a metric's as a link to the mart; one that is of several marts stays plain."""
+    """The text with each number that is a metric's as a link to the mart; of several marts, or of days, stays plain."""
     marts: dict[Decimal, set[str]] = {}
     for metric in facts.metrics:
         for value in values_of(metric):
@@ -239,8 +247,9 @@ def _linked(text: str, facts: InsightFacts) -> str:
 
     def link(found: re.Match[str]) -> str:
         sources = marts.get(Decimal(found[0].replace(",", "").replace("−", "-")), set())
-        inside_date = re.match(r"-\d", text_escaped[found.end() :]) or text_escaped[: found.start()].endswith("-")
-        return _link(found[0], min(sources)) if len(sources) == 1 and not inside_date else found[0]
+        rest = text_escaped[found.end() :]
+        of_time = re.match(r"-\d| days\b", rest) or text_escaped[: found.start()].endswith("-")
+        return _link(found[0], min(sources)) if len(sources) == 1 and not of_time else found[0]
 
     text_escaped = _escaped(text)
     return NUMBER.sub(link, text_escaped)

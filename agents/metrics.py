@@ -1,32 +1,71 @@
 """Metrics of the marts: how they moved, whether that is good, and when it stands out.
 
-A change stands out (`Anomaly`) when it passes `STANDS_OUT`; which direction is good is said by the metric, not guessed.
+A change stands out (`Anomaly`) when it passes what `InsightsRule` says; which direction is good is said by the metric,
+not guessed.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 from agents.wording import Number, exact
 
 Unit = Literal["percent", "count", "hours", "points"]
+Direction = Literal["up", "down"]
 
 
-class StandsOut(NamedTuple):
-    """A change stands out when it is at least `by` (units) and at least `share` of what was before."""
+@dataclass(frozen=True)
+class StandsOut:
+    """When a change stands out: it is at least `by` (in the unit of the metric; percentage points) and at least `share`
+    percent of what was before."""
 
-    by: Decimal
-    share: Decimal
+    by: int
+    share: int
+
+    def least(self, previous: Number | None) -> Decimal:
+        """The smallest change that does, from what was before."""
+        return max(Decimal(self.by), self.share * abs(exact(previous or 0)) / 100)
 
 
-STANDS_OUT: dict[Unit, StandsOut] = {
-    "percent": StandsOut(Decimal(10), Decimal(0)),  # percentage points
-    "points": StandsOut(Decimal(10), Decimal(0)),
-    "count": StandsOut(Decimal(5), Decimal("0.3")),
-    "hours": StandsOut(Decimal(1), Decimal("0.3")),
-}
+@dataclass(frozen=True)
+class InsightsRule:
+    """The numbers of the executive summary.
+
+    days     the window of a metric: those that end with as_of are now, as many before them are before
+    percent, points, count, hours   per unit, when a change stands out
+    """
+
+    days: int
+    percent: StandsOut
+    points: StandsOut
+    count: StandsOut
+    hours: StandsOut
+
+    def stands_out(self, unit: Unit) -> StandsOut:
+        found: StandsOut = getattr(self, unit)
+        return found
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What a metric is called and what it means.
+
+    name     in queries and files
+    wording  for people
+    unit     of its values
+    mart     where it is read from, in schema analytics
+    better   which direction is good; None = neither
+    action   what to do when it got worse; {days} stands for `InsightsRule.days`
+    """
+
+    name: str
+    wording: str
+    unit: Unit
+    mart: str
+    better: Direction | None
+    action: str
 
 
 @dataclass(frozen=True)
@@ -42,13 +81,13 @@ class Metric:
     previous: Number | None
     unit: Unit
     mart: str
-    better: Literal["up", "down"] | None
+    better: Direction | None
 
     def __post_init__(self) -> None:
         for value in (self.value, self.previous):
             if isinstance(value, bool) or (value is not None and not exact(value).is_finite()):
                 raise ValueError(f"metric {self.name}: a value must be a finite number or None")
-        if self.unit not in STANDS_OUT:
+        if self.unit not in get_args(Unit):
             raise ValueError(f"metric {self.name}: unknown unit")
 
     @property
@@ -83,24 +122,22 @@ class Anomaly(NamedTuple):
 # --- what stands out ------------------------------------------------------------------------------------------------
 
 
-def anomalies_of(metric: Metric) -> list[Anomaly]:
-    """A percentage outside 0 to 100, a negative count, or a change past `STANDS_OUT`."""
+def anomalies_of(metric: Metric, rule: InsightsRule) -> list[Anomaly]:
+    """A percentage outside 0 to 100, a negative count, or a change that stands out."""
     value = exact(metric.value or 0)
     if value < 0 or (metric.unit == "percent" and value > 100):
         wording = f"{metric.label} is {shown(metric.value, metric.unit)}, which can't be: please check the data."
         return [Anomaly(f"{metric.name}_impossible", wording, metric.mart)]
-    change, limit = metric.change, STANDS_OUT[metric.unit]
-    if change is None or abs(change) < limit.by or abs(change) < limit.share * abs(exact(metric.previous or 0)):
+    change = metric.change
+    if change is None or abs(change) < rule.stands_out(metric.unit).least(metric.previous):
         return []
     rose = "rose" if change > 0 else "fell"
     return [Anomaly(f"{metric.name}_{rose}", f"{moved(metric)}.", metric.mart)]
 
 
-def weight(metric: Metric) -> Decimal:
+def weight(metric: Metric, rule: InsightsRule) -> Decimal:
     """How far a metric moved, in multiples of what stands out."""
-    limit = STANDS_OUT[metric.unit]
-    least = max(limit.by, limit.share * abs(exact(metric.previous or 0)))
-    return abs(metric.change or Decimal(0)) / least
+    return abs(metric.change or Decimal(0)) / rule.stands_out(metric.unit).least(metric.previous)
 
 
 # --- words ----------------------------------------------------------------------------------------------------------

@@ -18,13 +18,26 @@ from agents.wording import checked
 
 Severity = Literal["ok", "watch", "act"]
 
-ACT_REJECTED, ACT_TOUCHED = 0.05, 0.25  # share of rows from which somebody has to act: rejected; touched by one cause
-WATCH_TOUCHED = 0.05
-MOSTLY = 0.5  # share of changed values from which a column counts as written differently
 FORMS = frozenset({"student_id", "date", "timestamp", "phone", "code"})  # rules whose rewriting is worth a word
 RECORD = "_record"  # what the counts call a row as a whole
 MOST_RECOMMENDATIONS = 5
 LONGEST_SUMMARY, LONGEST_ADVICE = 500, 240  # characters of a model's
+
+
+@dataclass(frozen=True)
+class QualityRule:
+    """When a dataset needs somebody. All are percent of the rows read, from so many on.
+
+    act_rejected   rejected: act
+    act_touched    touched by one cause: act
+    watch_touched  touched by one cause: watch; one rejected row is enough for that, too
+    mostly         rewritten by the rule of one column: it is said to be written differently
+    """
+
+    act_rejected: int
+    act_touched: int
+    watch_touched: int
+    mostly: int
 
 
 class RuleCount(NamedTuple):
@@ -87,7 +100,10 @@ class QualityOpinion:
 
 
 class QualityAgent:
-    """Explains what cleaning found."""
+    """Explains what cleaning found, by a rule. earliest: the year before which no day is believed."""
+
+    def __init__(self, rule: QualityRule, earliest: int) -> None:
+        self.rule, self.earliest = rule, earliest
 
     name = "quality_analysis"
     accepts = DatasetQuality
@@ -111,10 +127,12 @@ class QualityAgent:
         return read_prompt(self.name)
 
     def opine(self, record: DatasetQuality) -> QualityOpinion:
-        touched = _touched(record)
+        touched = _touched(record, self.rule)
         order = sorted(touched, key=lambda each: (-touched[each], each))
-        causes = tuple(_root_cause(code, column, touched[code, column], record) for code, column in order)
-        severity = _severity(record, causes)
+        causes = tuple(
+            _root_cause(code, column, touched[code, column], record, self.earliest) for code, column in order
+        )
+        severity = _severity(record, causes, self.rule)
         return QualityOpinion(causes, _recommendations(touched), severity, _summary(record, causes, severity))
 
     def outgoing(self, record: DatasetQuality, mask: Masker) -> dict[str, Any] | None:
@@ -143,7 +161,8 @@ class QualityAgent:
         if not isinstance(advice, list) or not 1 <= len(advice) <= MOST_RECOMMENDATIONS:
             raise Unusable("recommendations_malformed")
         opinion = self.opine(record)
-        allowed: list[Decimal | int] = [record.rows_read, record.rejected, record.duplicates, len(opinion.root_causes)]
+        allowed: list[Decimal | int] = [record.rows_read, record.rejected, record.duplicates]
+        allowed += [len(opinion.root_causes), self.earliest]
         allowed += [sample.rows for sample in record.samples] + [
             Decimal(_percent(c.share)) for c in opinion.root_causes
         ]
@@ -156,7 +175,7 @@ class QualityAgent:
 # --- the rule -------------------------------------------------------------------------------------------------------
 
 
-def _touched(record: DatasetQuality) -> Counter[tuple[str, str]]:
+def _touched(record: DatasetQuality, limits: QualityRule) -> Counter[tuple[str, str]]:
     """(cause, column) -> rows, of the causes that touch any. What no reason code explains, the counts per rule do."""
     rules = {rule.column: rule.rule for rule in record.rules}
     touched: Counter[tuple[str, str]] = Counter()
@@ -168,7 +187,7 @@ def _touched(record: DatasetQuality) -> Counter[tuple[str, str]]:
     for rule in record.rules:
         for code, rows in _by_rule(rule, explained[rule.column]):
             touched[code, "" if rule.column == RECORD else rule.column] += rows
-        if rule.rule in FORMS and record.rows_read and rule.changed / record.rows_read >= MOSTLY:
+        if rule.rule in FORMS and record.rows_read and 100 * rule.changed >= limits.mostly * record.rows_read:
             touched["written_differently", rule.column] += rule.changed
     touched["sent_twice", ""] += record.duplicates
     return +touched
@@ -188,9 +207,11 @@ def _column(prefix: str, rules: dict[str, str]) -> str:
     return next((column for column in sorted(rules) if column.startswith(prefix)), prefix)
 
 
-def _root_cause(code: str, column: str, rows: int, record: DatasetQuality) -> RootCause:
+def _root_cause(code: str, column: str, rows: int, record: DatasetQuality, earliest: int) -> RootCause:
     share = min(rows / record.rows_read, 1.0) if record.rows_read else 0.0
-    return RootCause(code, column, round(share, 4), CAUSES[code].wording.format(column=_spoken(column)))
+    return RootCause(
+        code, column, round(share, 4), CAUSES[code].wording.format(column=_spoken(column), earliest=earliest)
+    )
 
 
 def _recommendations(touched: Counter[tuple[str, str]]) -> tuple[str, ...]:
@@ -206,11 +227,13 @@ def _recommendations(touched: Counter[tuple[str, str]]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _severity(record: DatasetQuality, causes: tuple[RootCause, ...]) -> Severity:
+def _severity(record: DatasetQuality, causes: tuple[RootCause, ...], limits: QualityRule) -> Severity:
     worst = max((cause.share for cause in causes if cause.code != "written_differently"), default=0.0)
-    if record.rows_read and (record.rejected / record.rows_read >= ACT_REJECTED or worst >= ACT_TOUCHED):
+    percent = Decimal(_percent(worst))
+    many = 100 * record.rejected >= limits.act_rejected * record.rows_read
+    if record.rows_read and (many or percent >= limits.act_touched):
         return "act"
-    return "watch" if record.rejected or worst >= WATCH_TOUCHED or not record.rows_read else "ok"
+    return "watch" if record.rejected or percent >= limits.watch_touched or not record.rows_read else "ok"
 
 
 # --- words ----------------------------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ from luigi.parameter import UnconsumedParameterWarning
 
 from init_db.server import READER
 from pipeline import home as homes
+from pipeline.definitions import GUARD
 from pipeline.home import CODE as PROJECT
 from pipeline.home import ConfigError, Home, nearest
 from targets.database import Database, holds_secret
@@ -33,7 +34,7 @@ __all__ = ["PROJECT", "ConfigError", "Settings", "settings", "use"]
 # EDUFLOW_... that are no keys of [eduflow]: secrets and places
 BESIDE = ("EDUFLOW_DATABASE", "EDUFLOW_READER", "EDUFLOW_HOME", "EDUFLOW_UID", "EDUFLOW_GID")
 KEY = "GROQ_API_KEY"
-GUARD = (
+SHARES = (
     *("guard_overlap", "guard_growth", "guard_nulls", "guard_rejects", "guard_codes"),
     *("guard_missing", "guard_rejected", "guard_repeated", "guard_unread"),
 )
@@ -61,23 +62,35 @@ class eduflow(luigi.Config):  # the section is called after the class
         description="what a register may say: PRESENT, ABSENT and any of the others",
     )
     guard_overlap = luigi.Parameter(
-        default="0.7", description="least share of a snapshot's keys that the next one names"
+        default=str(GUARD.overlap), description="least share of a snapshot's keys that the next one names"
     )
     guard_growth = luigi.Parameter(
-        default="2.0", description="most rows of a snapshot, as a multiple of the one before"
+        default=str(GUARD.growth), description="most rows of a snapshot, as a multiple of the one before"
     )
-    guard_nulls = luigi.Parameter(default="0.3", description="most by which the share of NULLs in a column may rise")
-    guard_rejects = luigi.Parameter(default="0.3", description="most by which the share of rejected rows may rise")
-    guard_codes = luigi.Parameter(default="0.5", description="most of the rows whose code the drop before did not have")
-    guard_missing = luigi.Parameter(default="0.2", description="share of a roster's students whose absence holds it")
+    guard_nulls = luigi.Parameter(
+        default=str(GUARD.nulls), description="most by which the share of NULLs in a column may rise"
+    )
+    guard_rejects = luigi.Parameter(
+        default=str(GUARD.rejects), description="most by which the share of rejected rows may rise"
+    )
+    guard_codes = luigi.Parameter(
+        default=str(GUARD.codes), description="most of the rows whose code the drop before did not have"
+    )
+    guard_missing = luigi.Parameter(
+        default=str(GUARD.missing), description="share of a roster's students whose absence holds it"
+    )
     guard_class = luigi.Parameter(
-        default="2", description="students from which a class that is gone holds a roster; 0 = never"
+        default=str(GUARD.class_size), description="students from which a class that is gone holds a roster; 0 = never"
     )
-    guard_rejected = luigi.Parameter(default="0.5", description="most of a drop's rows that may be rejected")
+    guard_rejected = luigi.Parameter(
+        default=str(GUARD.rejected), description="most of a drop's rows that may be rejected"
+    )
     guard_repeated = luigi.Parameter(
-        default="0.3", description="most of a drop's rows that may repeat a key of it with other values"
+        default=str(GUARD.repeated), description="most of a drop's rows that may repeat a key of it with other values"
     )
-    guard_unread = luigi.Parameter(default="0.9", description="most of a column's values that may not be understood")
+    guard_unread = luigi.Parameter(
+        default=str(GUARD.unread), description="most of a column's values that may not be understood"
+    )
     ignore = luigi.Parameter(default="", description="files of the data folder that are none of ours: *.bak, old/*")
     llm = luigi.Parameter(default="off", description="on: a language model is asked; a key alone sends nothing")
     llm_model = luigi.Parameter(default="openai/gpt-oss-20b", description="the model that GROQ_API_KEY is for")
@@ -201,7 +214,7 @@ def _settings(home: Home, given: tuple[tuple[str, str], ...], _command_line: obj
         return home.folder / Path(value(key)).expanduser()
 
     database_url = _database(environment.get("EDUFLOW_DATABASE") or "")
-    shares: dict[str, Any] = {key: _share(key, value(key)) for key in GUARD}
+    shares: dict[str, Any] = {key: _share(key, value(key)) for key in SHARES}
     return Settings(
         home=home,
         data_dir=folder("data_dir"),

@@ -286,12 +286,12 @@ class QualityAnalysis(Enrichment):
     """Why rows of each dataset went wrong, and what to mend."""
 
     target, key, agent = "analytics.ai_quality", ("dataset",), "quality_analysis"
-    rules = ("quality.py", "causes.py", "wording.py")
+    rules, definitions = ("quality.py", "causes.py", "wording.py"), ("QUALITY", "dates_earliest")
 
     def analyst(self) -> Any:
         from agents.quality import QualityAgent
 
-        return QualityAgent()
+        return QualityAgent(definitions.QUALITY, definitions.DATES.earliest)
 
     def record(self, row: Values) -> Any:
         from agents.quality import DatasetQuality, ReasonCount, RuleCount
@@ -320,12 +320,12 @@ class Summary(Enrichment):
     """The executive summary of what the marts say: one record, a row per line. `marts.Insights` says which marts."""
 
     target, key, agent = "analytics.ai_insights", ("kind", "place"), "insights"
-    rules = ("insights.py", "metrics.py", "wording.py")
+    rules, definitions = ("insights.py", "metrics.py", "wording.py"), ("INSIGHTS", "METRICS")
 
     def analyst(self) -> Any:
         from agents.insights import InsightsAgent
 
-        return InsightsAgent()
+        return InsightsAgent(definitions.INSIGHTS, definitions.METRICS)
 
     def build(self, build: Build) -> Built:
         db = build.db

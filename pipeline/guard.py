@@ -16,13 +16,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline import definitions
 from pipeline.config import Settings
 from pipeline.datasets.declaration import Dataset
 
-ENOUGH_ROWS = 100  # below, a share of NULLs, rejects or new codes that rose says little
-ENOUGH_KEYS = 10  # below, a snapshot that lost a third may have lost one row
-FEW = 2  # below, no share says anything: one row of one is all of them
-MOST_CODES = 500  # kept per column: with more it is no vocabulary
 EXAMPLES = 3  # lines and reasons said of each finding
 
 
@@ -114,7 +111,7 @@ class Profile:
 
     def stored(self) -> dict[str, Any]:
         """As JSON; a column with too many codes keeps none."""
-        codes = {name: dict(seen) for name, seen in self.codes.items() if len(seen) <= MOST_CODES}
+        codes = {name: dict(seen) for name, seen in self.codes.items() if len(seen) <= definitions.GUARD.most_codes}
         shares = {"nulls": dict(self.nulls), "unread": dict(self.unread)}
         return {"rows": self.rows, "rejected": self.rejected, **shares, "codes": codes}
 
@@ -138,19 +135,21 @@ def judged(profile: Profile, refused: Sequence[Tally], repeated: Tally, options:
         what = f"{share:.0%} of its rows are rejected, {profile.rejected:,} of {profile.rows:,}: {reasons}"
         found.append(_over("guard_rejected", share, options.guard_rejected, what))
     share = repeated.rows / profile.rows if profile.rows else 0.0
-    if repeated.rows >= FEW and share > options.guard_repeated:
+    if repeated.rows >= definitions.GUARD.few and share > options.guard_repeated:
         where = at_lines(repeated.lines, repeated.rows)
         what = f"{repeated.rows:,} of {profile.rows:,} rows repeat a key of the file with other values: {where}"
         found.append(_over("guard_repeated", share, options.guard_repeated, what))
     lost = profile.rejected + repeated.rows
     share = lost / profile.rows if profile.rows else 0.0
-    if not found and lost >= FEW and share > options.guard_rejected:  # each under its limit, most of it together
+    if (
+        not found and lost >= definitions.GUARD.few and share > options.guard_rejected
+    ):  # each under its limit, most of it together
         reasons = "; ".join(map(str, [*refused[: EXAMPLES - 1], repeated]))
         what = f"{share:.0%} of its rows would not count, {lost:,} of {profile.rows:,}: {reasons}"
         found.append(_over("guard_rejected", share, options.guard_rejected, what))
     for name, unread in sorted(profile.unread.items()):
         given = profile.accepted - profile.nulls[name] + unread
-        if unread >= FEW and unread / given > options.guard_unread:
+        if unread >= definitions.GUARD.few and unread / given > options.guard_unread:
             where = at_lines(profile.unread_at[name], unread)
             what = f"{name} came with {given:,} values, and {unread:,} of them were not understood: {where}"
             found.append(_over("guard_unread", unread / given, options.guard_unread, what))
@@ -163,7 +162,9 @@ def of_others(keyed: str, rows: Tally, all_rows: int, options: Settings) -> list
     rows: those of the drop whose key had another student; each would take an accepted row's place.
     """
     share = rows.rows / all_rows if all_rows else 0.0
-    if rows.rows < FEW or share <= options.guard_repeated:  # one row of another student is a correction
+    if (
+        rows.rows < definitions.GUARD.few or share <= options.guard_repeated
+    ):  # one row of another student is a correction
         return []
     where = at_lines(rows.lines, rows.rows)
     what = f"{rows.rows:,} of {all_rows:,} rows have the {keyed} of an earlier row of another student: {where}"
@@ -187,7 +188,7 @@ def _over(setting: str, value: float, limit: float, what: str) -> Finding:
 
 def compared(new: Profile, before: Profile, options: Settings) -> list[Finding]:
     """What makes a drop look unlike the one before it; empty = nothing."""
-    if min(new.rows, before.rows) < ENOUGH_ROWS:
+    if min(new.rows, before.rows) < definitions.GUARD.enough_rows:
         return []
     found = []
     share, old = new.reject_share(), before.reject_share()
@@ -224,9 +225,11 @@ def compared_keys(new: Keys, before: Keys, options: Settings, *, roster: bool) -
         if gone and missing >= options.guard_missing:
             found.append(_over("guard_missing", missing, options.guard_missing, named))
         found += _classes_gone(new, before, options)
-    elif share < options.guard_overlap and (len(before) >= ENOUGH_KEYS or len(gone) >= FEW):
+    elif share < options.guard_overlap and (
+        len(before) >= definitions.GUARD.enough_keys or len(gone) >= definitions.GUARD.few
+    ):
         found.append(_over("guard_overlap", share, options.guard_overlap, named))
-    if len(before) >= ENOUGH_KEYS and len(new) > options.guard_growth * len(before):
+    if len(before) >= definitions.GUARD.enough_keys and len(new) > options.guard_growth * len(before):
         what = f"it has {len(new):,} keys, the snapshot before {len(before):,}"
         times = f"{len(new) / len(before):.1f} times"
         found.append(Finding("guard_growth", times, f"{options.guard_growth:g} times", what))

@@ -432,7 +432,7 @@ class Step(luigi.Task):
     target   `schema.table`, `output/...` or `checks/...`
     recipe   the files (relative to the project) that decide its content
     options  the keys of `[eduflow]` that do
-    definitions  the names in definitions.py that do
+    definitions  the names in definitions.py that do: `LOOK`, or `look_score` for one number of it
     dataset  its contract, if it has one
     """
 
@@ -481,7 +481,7 @@ class Step(luigi.Task):
         if self.dataset:
             parts[f"contract:{self.dataset.name}"] = digests.digest(self.dataset)
         parts |= {f"ddl:{name}": init_db.relations()[name].digest for name in self.relations()}
-        parts |= {f"definition:{name}": digests.digest(getattr(definitions, name)) for name in self.definitions}
+        parts |= {f"definition:{name}": digests.digest(definitions.value(name)) for name in self.definitions}
         for key in self.options:
             value = getattr(state.settings, key)
             parts[f"option:{key}"] = " ".join(sorted(value)) if isinstance(value, frozenset) else str(value)

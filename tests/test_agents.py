@@ -13,7 +13,7 @@ from agents.protocol import PROMPTS, Agent, Rules
 from agents.quality import DatasetQuality, QualityAgent, ReasonCount
 from agents.risk import RiskAgent, StudentFacts
 from agents.tickets import Ticket, TicketAgent
-from pipeline.definitions import RISK
+from pipeline.definitions import DATES, INSIGHTS, METRICS, QUALITY, RISK
 from pipeline.enrich import ENRICHMENT
 from pipeline.marts import Insights
 
@@ -23,7 +23,10 @@ RECORDS = {
     "quality_analysis": DatasetQuality("attendance", 10, 1, 0, (), (ReasonCount("attendance_date_invalid", 1),)),
     "insights": InsightFacts("2024-02-08", (Metric("avg_score", "Score", 61, 70, "percent", "student_360", "up"),)),
 }
-AGENTS: tuple[Agent[Any, Any], ...] = (RiskAgent(RISK), TicketAgent(), QualityAgent(), InsightsAgent())
+AGENTS: tuple[Agent[Any, Any], ...] = (
+    *(RiskAgent(RISK), TicketAgent()),
+    *(QualityAgent(QUALITY, DATES.earliest), InsightsAgent(INSIGHTS, METRICS)),
+)
 every_agent = pytest.mark.parametrize("agent", AGENTS, ids=lambda agent: agent.name)
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import configparser
 import re
 from datetime import date
 
 import pytest
 
 from init_db import server
-from pipeline.config import PROJECT, ConfigError, settings
+from pipeline.config import PROJECT, ConfigError, eduflow, settings
 
 
 @pytest.fixture(autouse=True)
@@ -24,6 +25,13 @@ def test_without_anything_set_the_defaults_are_those_of_the_cfg(monkeypatch):
     assert found.data_dir == PROJECT / "data"
     assert found.output_dir == PROJECT / "output"
     assert (found.as_of, found.workers, found.chunk_rows) == (None, 1, 100_000)
+
+
+def test_the_cfg_repeats_the_defaults_of_the_code():
+    """Every key has its line there, so that a school sees what it can set, and no line says anything else."""
+    given = configparser.ConfigParser()
+    given.read(PROJECT / "luigi.cfg")
+    assert dict(given["eduflow"]) == {name: parameter._default for name, parameter in eduflow.get_params()}
 
 
 def test_a_language_model_is_off_until_the_school_says_on(monkeypatch):

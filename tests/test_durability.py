@@ -9,6 +9,7 @@ import contextlib
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,7 +21,6 @@ from init_db import DERIVED
 from pipeline.config import PROJECT, settings
 from pipeline.datasets import DATASETS
 from pipeline.step import transaction
-from tests.waiting import until
 
 TICKETS = csv_text("support_tickets", {})
 SCHEMAS = ["etl", "raw", *DERIVED]
@@ -40,8 +40,9 @@ def running(house: House, *arguments: str) -> Iterator[subprocess.Popen[str]]:
 
 
 def wait_until(process: subprocess.Popen[str], met) -> None:
-    until(lambda: process.poll() is not None or met())
-    assert process.poll() is None, process.communicate()[0]
+    while not met():
+        assert process.poll() is None, process.communicate()[0]
+        time.sleep(0.02)
 
 
 def test_a_target_whose_record_cannot_be_written_is_not_written_either(house):

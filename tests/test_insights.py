@@ -14,8 +14,9 @@ from agents.insights import InsightFacts, InsightsAgent, markdown
 from agents.metrics import Anomaly, Metric, shown
 from agents.protocol import Unusable
 from agents.wording import numbers_in
+from pipeline.definitions import INSIGHTS, METRICS
 
-AGENT = InsightsAgent()
+AGENT = InsightsAgent(INSIGHTS, METRICS)
 
 
 def metric(name: str = "attendance_rate", value=Decimal("78"), previous=Decimal("91"), unit="percent", **how) -> Metric:
@@ -89,6 +90,16 @@ def test_actions_follow_what_got_worse():
     assert AGENT.opine(unknown).actions == ("Find out why this changed: Library visits fell from 9 to 5.",)
     fine = replace(FACTS, metrics=(metric(value=95),))
     assert AGENT.opine(fine).actions == ("Keep going: no metric asks for action at the moment.",)
+
+
+@pytest.mark.parametrize("days", [7, 10])
+def test_an_action_names_the_window_of_its_metric_and_that_number_is_no_metric(days):
+    agent = InsightsAgent(replace(INSIGHTS, days=days), METRICS)
+    facts = InsightFacts("2024-02-08", (metric("active_students", days, 2 * days, "count"),))
+    opinion = agent.opine(facts)
+    assert opinion.actions == (f"Write to the students who were not active in the last {days} days.",)
+    assert f"in the last {days} days" in markdown(facts, opinion)
+    assert agent.accept(facts, {"summary": ["All is well."] * 3, "actions": [*opinion.actions]})
 
 
 @pytest.mark.parametrize(

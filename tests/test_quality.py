@@ -13,8 +13,9 @@ from agents.protocol import Unusable
 from agents.quality import DatasetQuality, QualityAgent, ReasonCount, RuleCount
 from pipeline.datasets import DATASETS
 from pipeline.datasets.declaration import STAGED_TYPES, Column
+from pipeline.definitions import DATES, QUALITY
 
-AGENT = QualityAgent()
+AGENT = QualityAgent(QUALITY, DATES.earliest)
 CLEAN = DatasetQuality("attendance", 1000, 0, 0, (RuleCount("status", "attendance", 0, 0, 0),))
 MESSY = DatasetQuality(
     "students_enrollment",

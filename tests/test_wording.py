@@ -5,11 +5,12 @@ from decimal import Decimal
 import pytest
 
 from agents.causes import CAUSES
-from agents.insights import ACTIONS, NO_DATA, NO_DATA_ACTIONS
+from agents.insights import NO_DATA, NO_DATA_ACTIONS
 from agents.protocol import Unusable
 from agents.risk import IF_CRITICAL, INTERVENTIONS
 from agents.tickets.replies import ANSWERING, CLOSINGS, MENDING, OPENINGS, UNREAD
 from agents.wording import checked
+from pipeline.definitions import METRICS
 
 ALLOWED = (2, 3, 10, 12, 40, 100, 98.5, Decimal("22.00"), 1234567)
 
@@ -171,8 +172,14 @@ Mean completion is 22.00 %, below the threshold; a parent can join the talk wher
 Invite the student and the parents to a talk at school.
 """.strip().splitlines()
 OURS = [
-    *(f"{cause.wording} {cause.advice}".format(column="enrollment date") for cause in CAUSES.values()),
-    *(*ACTIONS.values(), *NO_DATA, *NO_DATA_ACTIONS, *INTERVENTIONS.values(), IF_CRITICAL),
+    *(f"{cause.wording} {cause.advice}".format(column="enrollment date", earliest=1950) for cause in CAUSES.values()),
+    *(
+        *(each.action.format(days=7) for each in METRICS),
+        *NO_DATA,
+        *NO_DATA_ACTIONS,
+        *INTERVENTIONS.values(),
+        IF_CRITICAL,
+    ),
     *(*OPENINGS.values(), *CLOSINGS.values(), *MENDING.values(), *ANSWERING.values(), *UNREAD.values()),
 ]
 

@@ -24,7 +24,7 @@ class ReportPage(Artifact):
     target, pattern = "output/report", "report.html"
     notes = re.compile(rb"<!-- last attempt -->.*\n")
     recipe = ("pipeline/held.py", *(f"pipeline/outputs/report/{name}" for name in REPORT))
-    definitions = ("RISK",)
+    definitions = ("RISK", "LOOK", "activity_long")
 
     def requires(self) -> list[luigi.Task]:
         return [Clean(), DimStudents(), Opinions(), Marts()]

@@ -7,11 +7,11 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from pipeline import held
+from pipeline import definitions, held
 from pipeline.datasets import DATASETS
 from pipeline.drops import Drop, datasets_without_a_file, shown, unsettled
 from pipeline.outputs.report.opinions import Opinions
-from pipeline.outputs.report.page import ATTENDANCE, AWAY, NOTICED, SCORE, Facts, Row
+from pipeline.outputs.report.page import NOTICED, Facts, Row
 from pipeline.step import State
 
 # Rows of a list, and classes drawn: a page is read, a table is searched.
@@ -20,11 +20,9 @@ LISTED, RULES, COURSES, DROPS = 25, 12, 10, 40
 CLASSES, CLASSES_OF_MANY = 11, 7
 WEEKS = 26  # of the charts
 
-LIMITS = {"attendance": ATTENDANCE, "score": SCORE, "away": AWAY}
-
 SCHOOL = """
     with days as (
-        select d.*, coalesce(d.date > d.as_of - 30, false) as recent
+        select d.*, coalesce(d.date > d.as_of - :activity_long, false) as recent
         from analytics.daily_dashboard as d
         where d.date <= coalesce(d.as_of, 'infinity')
     ),
@@ -47,7 +45,8 @@ SCHOOL = """
         count(*) filter (where not i.is_inferred) as students,
         count(*) filter (where i.is_inferred) as unknown_students,
         count(*) filter (where s.is_active and not i.is_inferred) as active,
-        count(*) filter (where s.is_active and not i.is_inferred and s.active_days_30 > 0) as active_30,
+        count(*) filter (where s.is_active and not i.is_inferred and s.active_days_{activity_long} > 0)
+            as active_lately,
         sum(s.avg_completion * s.courses) / nullif(sum(s.courses) filter (where s.avg_completion is not null), 0) / 100
             as completion,
         coalesce(sum(s.tickets_open), 0) as tickets_open,
@@ -60,19 +59,28 @@ SCHOOL = """
 """
 
 NEEDING = """
-    with looked_at as (
+    with means as (
+        select student_key, avg(score_percentage) as score from warehouse.fact_assessments group by student_key
+    ),
+    course_means as (
+        select student_key, avg(score) as score from warehouse.fact_student_progress group by student_key
+    ),
+    looked_at as (
         select
             s.student_id, s.full_name, s.class_id, s.courses, s.avg_score as course_score, s.last_activity,
             s.days_since_activity, p.absent_days, p.total_attendance_days, p.avg_score, p.total_assessments,
             p.present_days::numeric / nullif(p.total_attendance_days, 0) as attendance,
-            coalesce(p.total_attendance_days > 0 and p.attendance_rate < :attendance, false) as absent,
-            coalesce(p.total_assessments > 0 and p.avg_score < :score, false) as low,
-            coalesce(s.avg_score < :score, false) as low_course,
-            coalesce(s.days_since_activity >= :away, false) as away,
+            -- as in class_statistics, not by what is rounded to be shown: 0.746 and 39.996 are below
+            coalesce(100 * p.present_days < :look_attendance * p.total_attendance_days, false) as absent,
+            coalesce(m.score < :look_score, false) as low,
+            coalesce(c.score < :look_score, false) as low_course,
+            coalesce(s.days_since_activity >= :look_away, false) as away,
             s.as_of is not null and s.last_activity is null as never
         from analytics.student_360 as s
         inner join warehouse.dim_students as i using (student_id)
         left join analytics.student_performance_summary as p using (student_id)
+        left join means as m using (student_key)
+        left join course_means as c using (student_key)
         where s.is_active and not i.is_inferred -- an id that nobody knows is a matter of data quality
     ),
     needing as (
@@ -101,11 +109,16 @@ NEEDING_COUNTS = f"""
 """
 
 CLASS_LIST = """
-    select c.*, count(*) over () as classes
-    from analytics.class_statistics as c
+    select *, count(*) over () as classes
+    from (
+        select
+            c.*,
+            students_below_{look_attendance}_attendance as often_absent,
+            students_below_{look_score}_score as low_scorers
+        from analytics.class_statistics as c
+    ) as c
     order by
-        (students_below_75_attendance + students_below_40_score)::numeric / nullif(active_students, 0) desc nulls last,
-        attendance_rate, class_id
+        (often_absent + low_scorers)::numeric / nullif(active_students, 0) desc nulls last, attendance_rate, class_id
     limit :most
 """
 
@@ -216,12 +229,12 @@ RISK_COUNTS = """
     group by m.risk_category
 """
 
-# Of the 30 days that end with as_of.
+# recent: in the days that end with as_of.
 TICKETS = """
     with tickets as (
         select
             a.*, t.status, d.date as created_date,
-            coalesce(d.date between n.as_of - 29 and n.as_of, false) as recent
+            coalesce(d.date > n.as_of - :activity_long and d.date <= n.as_of, false) as recent
         from warehouse.ai_ticket_analysis as a
         inner join warehouse.fact_support_tickets as t using (ticket_id)
         left join warehouse.dim_date as d on t.created_date_key = d.date_key
@@ -290,8 +303,8 @@ def facts(db: Connection, state: State) -> Facts:
         strays=[(shown(path), why) for path, why in state.scan.waiting],
         no_drops=[(shown(path), why) for path, why in state.scan.unmatched[:LISTED]],
         missing=datasets_without_a_file(state.taken),
-        needing=_rows(db, NEEDING_FIRST, most=LISTED, **LIMITS),
-        needing_counts=_rows(db, NEEDING_COUNTS, **LIMITS)[0],
+        needing=_rows(db, NEEDING_FIRST, most=LISTED),
+        needing_counts=_rows(db, NEEDING_COUNTS)[0],
         classes=classes,
         class_count=class_count,
         days=_rows(db, CLASS_DAYS, classes=[row["class_id"] for row in classes], weeks=WEEKS),
@@ -324,7 +337,9 @@ def _to_decide_by(db: Connection, state: State, drop: Drop, *, look: bool) -> Ro
 
 
 def _rows(db: Connection, query: str, **values: Any) -> list[dict[str, Any]]:
-    return [dict(row._mapping) for row in db.execute(text(query), values)]
+    """Rows of a query, whose definitions are bound and filled in."""
+    defined = definitions.bound(query)
+    return [dict(row._mapping) for row in db.execute(text(definitions.filled(query)), {**defined, **values})]
 
 
 def _places(db: Connection, worst: Sequence[Row]) -> list[Row]:

@@ -129,6 +129,11 @@ def percent(share: Any, digits: int = 1) -> str:
     return f"{_rounded(Decimal(str(share)) * 100, digits)}\u00a0%"
 
 
+def under(value: Any, limit: int, digits: int = 1) -> str:
+    """A percentage below a limit, which it must not read as: 39.996 under 40 -> 39.9 %."""
+    return f"{min(_rounded(Decimal(str(value)), digits), limit - Decimal(1).scaleb(-digits))}\u00a0%"
+
+
 def points(value: Any) -> str:
     """86.25 (percent) -> 86.3 %."""
     return f"{_rounded(Decimal(str(value)), 1)}\u00a0%"

@@ -33,7 +33,7 @@ class Opinions:
     """What agents think; each list with the number of rows it was cut from.
 
     risk      active students at high or critical risk, the highest first; risk_counts: active students per category
-    moods     tickets per mood, in all and of the last 30 days
+    moods     tickets per mood, in all and lately: in the `ACTIVITY.long` days that end with as_of
     issues    what tickets are about, by the number of tickets
     pressing  open tickets that sound bad or press for time
     by_model  whether a language model took part
@@ -101,11 +101,12 @@ def tickets(found: Opinions) -> list[Html | None]:
         )
         for row in found.pressing
     ]
+    lately = f"#Last {definitions.ACTIVITY.long} days"
     who = "A language model and rules" if found.by_model else "Rules"
     return [
         el("p", f"{who} read {several(total, 'ticket')}; what they say is a hint, not a verdict."),
-        table("Mood of the tickets", ["*Mood", "%Share of all", "#Last 30 days"], moods),
-        *_listed("What they are about", ["*Issue", "#Tickets", "#Last 30 days"], issues),
+        table("Mood of the tickets", ["*Mood", "%Share of all", lately], moods),
+        *_listed("What they are about", ["*Issue", "#Tickets", lately], issues),
         *_listed("Open tickets to look at first", ["*Ticket", "Opened", "Mood", "Priority", "About"], pressing),
         more(len(pressing), found.pressing_count, "warehouse.ai_ticket_analysis"),
     ]

@@ -13,6 +13,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from pipeline import definitions
 from pipeline.outputs.report import opinions
 from pipeline.outputs.report.charts import Points, bar_chart, count_scale, day, line_chart, monday, percent_scale
 from pipeline.outputs.report.markup import (
@@ -31,11 +32,10 @@ from pipeline.outputs.report.markup import (
     several,
     spaced,
     table,
+    under,
     words,
 )  # fmt: skip
 
-# Who needs a look: active students with attendance or a mean score below, or days without activity from here on.
-ATTENDANCE, SCORE, AWAY = 0.75, 40, 14
 NOTICED = 10  # files that wait
 DAILY = 31  # so many days are drawn one by one, more as weeks
 
@@ -46,7 +46,7 @@ Row = Mapping[str, Any]
 class Facts:
     """What the page shows; each list with the number of rows it was cut from.
 
-    school       one row of totals, and of the 30 days up to as_of
+    school       one row of totals, and of the `ACTIVITY.long` days that end with as_of
     waiting      refused and held drops; of a held one `classes` (missing and new by class) and `effects` of approving
     strays       (path, why) of files that wait, because they match no dataset
     no_drops     (path, why) of files that are no drop; missing: datasets without a file
@@ -134,7 +134,7 @@ def _section(name: str, title: str, body: Sequence[Html | None]) -> tuple[str, s
 def _as_of(facts: Facts) -> str:
     if facts.as_of is None:
         return "No day with two active students yet: nothing here is measured from a day."
-    return f"As of {day(facts.as_of)}. “Last 30 days” are the ones that end with it."
+    return f"As of {day(facts.as_of)}. “Last {definitions.ACTIVITY.long} days” are the ones that end with it."
 
 
 def _footer() -> list[Html | str]:
@@ -205,14 +205,16 @@ def _waiting_drop(row: Row) -> Html:
 
 
 def _tiles(facts: Facts) -> Html:
-    school = facts.school
+    school, lately = facts.school, definitions.ACTIVITY.long
     unknown = f"; and {several(school['unknown_students'], 'unknown id')}" if school["unknown_students"] else ""
     tiles = [_tile("Students", number(school["active"]), f"active, of {number(school['students'])} known{unknown}")]
     if facts.as_of:
         needing = number(facts.needing_counts["total"])
         tiles.append(_tile("Need a look", needing, el("a", "who, and why", href="#students"), look=True))
-        share = percent(school["active_30"] / school["active"], digits=0) if school["active"] else "–"
-        tiles.append(_tile("Seen lately", number(school["active_30"]), f"active in the last 30 days: {share}"))
+        share = percent(school["active_lately"] / school["active"], digits=0) if school["active"] else "–"
+        tiles.append(
+            _tile("Seen lately", number(school["active_lately"]), f"active in the last {lately} days: {share}")
+        )
     if school["attendance_days"]:
         tiles.append(_rate_tile(facts, "Attendance", "attendance", "of the student-days"))
     if school["assessments"]:
@@ -236,12 +238,15 @@ def _tile(name: str, value: str, said: str, *, look: bool = False) -> Html:
 
 
 def _rate_tile(facts: Facts, name: str, measure: str, of_what: str) -> Html:
-    """The last 30 days, and all days when that is another number; all days alone when the 30 have no record."""
+    """The last days, and all days when that is another number; all days alone when the last ones have no record."""
+    lately = definitions.ACTIVITY.long
     recent, ever = facts.school[f"recent_{measure}"], facts.school[measure]
     if recent is None:
-        return _tile(name, percent(ever), f"{of_what}, all days" + ("; none in the last 30" if facts.as_of else ""))
+        return _tile(
+            name, percent(ever), f"{of_what}, all days" + (f"; none in the last {lately}" if facts.as_of else "")
+        )
     all_days = f"; {percent(ever)} on all days" if percent(ever) != percent(recent) else ""
-    return _tile(name, percent(recent), f"{of_what}, last 30 days{all_days}")
+    return _tile(name, percent(recent), f"{of_what}, last {lately} days{all_days}")
 
 
 # --- students -------------------------------------------------------------------------------------------------------
@@ -250,18 +255,18 @@ def _rate_tile(facts: Facts, name: str, measure: str, of_what: str) -> Html:
 def _students(facts: Facts) -> list[Html | None]:
     if not _anyone(facts):
         return []
-    counts = facts.needing_counts
+    counts, look = facts.needing_counts, definitions.LOOK
     kinds = [
-        (counts["absent"], f"attendance under {ATTENDANCE:.0%}"),
-        (counts["low"], f"a mean assessment score under {SCORE} %"),
-        (counts["low_course"], f"a mean course score under {SCORE} %"),
-        (counts["away"], f"no activity for {AWAY} days or more"),
+        (counts["absent"], f"attendance under {look.attendance}%"),
+        (counts["low"], f"a mean assessment score under {look.score} %"),
+        (counts["low_course"], f"a mean course score under {look.score} %"),
+        (counts["away"], f"no activity for {look.away} days or more"),
         (counts["never"], "no activity on record"),
     ]
     found = ", ".join(f"{what} ({number(count)})" for count, what in kinds if count)
     if not found:
-        limits = f"attendance under {ATTENDANCE:.0%}, a mean score under {SCORE} %, or {AWAY} days without activity"
-        return [el("p", f"None: no active student has {limits}.")]
+        limits = f"attendance under {look.attendance}%, a mean score under {look.score} %"
+        return [el("p", f"None: no active student has {limits}, or {look.away} days without activity.")]
     classes = any(row["class_id"] for row in facts.needing)  # none, where no school is
     names = ["*Student", "Class", "Why"] if classes else ["*Student", "Why"]
     rows = [(person(row), *([row["class_id"] or "no class"] if classes else []), _why(row)) for row in facts.needing]
@@ -274,16 +279,19 @@ def _students(facts: Facts) -> list[Html | None]:
 
 def _why(row: Row) -> Html:
     """The reasons in words, each with its numbers."""
-    said = []
+    said, look = [], definitions.LOOK
     if row["absent"]:
         days = f"absent on {number(row['absent_days'])} of {number(row['total_attendance_days'])} recorded days"
-        said.append((f"Attendance {percent(row['attendance'], digits=0)}", days))
+        said.append((f"Attendance {under(100 * row['attendance'], look.attendance, digits=0)}", days))
     if row["low"]:
         said.append(
-            (f"Mean assessment score {points(row['avg_score'])}", several(row["total_assessments"], "assessment"))
+            (
+                f"Mean assessment score {under(row['avg_score'], look.score)}",
+                several(row["total_assessments"], "assessment"),
+            )
         )
     if row["low_course"]:
-        said.append((f"Mean course score {points(row['course_score'])}", several(row["courses"], "course")))
+        said.append((f"Mean course score {under(row['course_score'], look.score)}", several(row["courses"], "course")))
     if row["away"]:
         said.append(
             (f"No activity for {number(row['days_since_activity'])} days", f"since {day(row['last_activity'])}")
@@ -299,7 +307,7 @@ def _why(row: Row) -> Html:
 def _classes(facts: Facts) -> list[Html | None]:
     if not facts.classes:
         return []
-    classes = list(facts.classes)
+    classes, look = list(facts.classes), definitions.LOOK
     whole = len(classes) == facts.class_count
     if whole:
         classes.sort(key=lambda row: natural(row["class_id"]))
@@ -310,14 +318,14 @@ def _classes(facts: Facts) -> list[Html | None]:
             "p",
             spaced(
                 f"Of {number(facts.class_count)} classes, the {len(classes)} with the largest share of students under "
-                f"{ATTENDANCE:.0%} attendance or under a mean score of {SCORE} %. All: "
+                f"{look.attendance}% attendance or under a mean score of {look.score} %. All: "
             ),
             el("code", "output/marts/class_statistics.csv"),
             ".",
         )
     )
     names = ["*Class", "#Grade", "#Active students", "#Attendance", "#Mean score", "#Median score"]
-    names += [f"#Students under {ATTENDANCE:.0%} attendance", f"#Students under {SCORE} % score"]
+    names += [f"#Students under {look.attendance}% attendance", f"#Students under {look.score} % score"]
     series = by_class(facts.days)
     return [
         said,
@@ -335,14 +343,14 @@ def _class_row(row: Row) -> list[object]:
         percent(row["attendance_rate"], digits=0) if row["attendance_days"] else "–",
         points(row["avg_score"]) if row["assessment_count"] else "–",
         points(row["median_score"]) if row["median_score"] is not None else "–",
-        count(row["students_below_75_attendance"]),
-        count(row["students_below_40_score"]),
+        count(row["often_absent"]),
+        count(row["low_scorers"]),
     ]
 
 
-TREND = {
-    "attendance": ("Attendance", "Share of the recorded students who were present", 100 * ATTENDANCE, 25.0),
-    "score": ("Mean score", "Mean score of the assessments, percent of the points to get", float(SCORE), 20.0),
+TREND = {  # its name, what it is, the step of its scale in percent
+    "attendance": ("Attendance", "Share of the recorded students who were present", 25.0),
+    "score": ("Mean score", "Mean score of the assessments, percent of the points to get", 20.0),
 }
 
 
@@ -374,7 +382,8 @@ def _trends(classes: Sequence[Row], series: Mapping[str | None, list[Row]], meas
     lines: dict[str | None, Points] = {name: trend(rows, measure, weekly) for name, rows in series.items()}
     if not lines[None]:
         return []
-    title, what, threshold, step = TREND[measure]
+    title, what, step = TREND[measure]
+    threshold = float(getattr(definitions.LOOK, measure))
     scale = percent_scale(list(lines.values()), step)
     each = "week (from its Monday)" if weekly else "day"
     figures = []
