@@ -1,4 +1,4 @@
-# make run: everything on data/. make test: the tests. No other step. `make` also puts `eduflow` into .venv/bin.
+# make run: everything on data/. make test: the tests that say at once whether it works. No other step. `make` also puts `eduflow` into .venv/bin.
 # "$(BIN)" is quoted throughout: the folder it is in may hold blanks.
 SHELL := /bin/bash
 PYTHON ?= python3
@@ -12,7 +12,7 @@ QUERY ?= select * from analytics.review_queue
 unexport QUERY
 export SQL := $(value QUERY)# as it was given: make would take $5 and $(x) for its own
 
-.PHONY: run test test-faults test-mutants plan ui sql bench bench-peers bench-scale ddl docs lint lock audit pin clean help
+.PHONY: run test test-all test-faults test-mutants plan ui sql bench bench-peers bench-scale ddl docs lint lock audit pin clean help
 .DEFAULT_GOAL := help
 
 help: ## what can be made
@@ -32,8 +32,11 @@ $(tools): .ci/tools.lock
 run: $(ready) ## build everything from data/ (embedded PostgreSQL, or EDUFLOW_DATABASE)
 	@"$(BIN)/python" -m pipeline run
 
-test: $(ready) ## all tests, against a real PostgreSQL
+test: $(ready) ## unit tests, a case per table, one whole run, the README (2 to 4 minutes)
 	@"$(BIN)/python" -m pytest
+
+test-all: $(ready) ## the integration tests, which make test leaves out (15 to 20 minutes)
+	@"$(BIN)/python" -m pytest -m "integration and not faults"
 
 test-faults: $(ready) ## the long tests: stopped at every point, killed at random, every change, thousands of damaged files
 	@"$(BIN)/python" -m pytest -m faults

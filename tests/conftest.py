@@ -10,9 +10,9 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -30,9 +30,11 @@ from pipeline.step import _Process
 from targets.database import Database
 from targets.reader import MAKE_LOGIN
 from tests.faults.runs import Nursery
+from tests.waiting import until
 
 PROJECT = Path(__file__).parent.parent
 NUMBERS = count(1)
+DATABASES = {"cluster", "external"}  # the fixtures that start a server
 
 
 def pytest_xdist_auto_num_workers() -> int:
@@ -40,10 +42,22 @@ def pytest_xdist_auto_num_workers() -> int:
     return (os.cpu_count() or 1) * 3 // 2
 
 
-def pytest_configure() -> None:
-    """Tests started in the background of a shell ignore Ctrl-C, and so would every process that they start."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Which tiers run: of a file or test that is named all but `faults`, else those of `make test`."""
+    if not config.option.markexpr:
+        named = config.args_source is pytest.Config.ArgsSource.ARGS
+        config.option.markexpr = "not faults" if named else "not integration and not faults"
+    # Tests started in the background of a shell ignore Ctrl-C, and so would every process that they start.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m chooses
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test that asks for a database is an integration test, unless it is marked as one of `make test`."""
+    for item in items:
+        if DATABASES & set(getattr(item, "fixturenames", ())) and not item.get_closest_marker("smoke"):
+            item.add_marker("integration")
 
 
 def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
@@ -261,7 +275,7 @@ def house(cluster: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPat
     admin = psycopg2.connect(**cluster)
     admin.autocommit = True
     with admin.cursor() as cursor:
-        cursor.execute(f"create database {name} template template_eduflow")
+        cursor.execute(f"create database {name} template template_eduflow strategy file_copy")  # 3 times as fast
     data, output = tmp_path / "data", tmp_path / "output"
     data.mkdir()
     (tmp_path / "sources.toml").touch()
@@ -294,12 +308,13 @@ def central(tmp_path: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     log = (tmp_path / "luigid.log").open("wb")
     process = subprocess.Popen([*command, "--state-path", str(tmp_path / "state")], cwd=PROJECT, stdout=log, stderr=log)
     address = f"http://127.0.0.1:{port}"
-    for _ in range(100):
-        try:
-            urllib.request.urlopen(f"{address}/api/task_list?data=%7B%7D", timeout=1).close()
-            break
-        except OSError:
-            time.sleep(0.1)
+
+    def answers() -> bool:
+        with suppress(OSError), urllib.request.urlopen(f"{address}/api/task_list?data=%7B%7D", timeout=1):
+            return True
+        return False
+
+    until(answers)
     yield address, process
     process.terminate()
     process.wait(10)

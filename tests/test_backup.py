@@ -142,6 +142,7 @@ def test_a_database_with_something_in_it_is_not_restored_into(filled, tmp_path, 
     assert "is not empty" in capsys.readouterr().err and state(filled) == before
 
 
+@pytest.mark.integration
 def test_an_embedded_home_is_purged_by_its_name_and_comes_back(command, tmp_path):  # noqa: F811
     command("init", "hill")
     home = tmp_path / "hill"

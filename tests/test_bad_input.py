@@ -30,6 +30,7 @@ from pipeline.datasets import DATASETS
 from pipeline.ingest import RAW
 from pipeline.step import UserError, read_state, transaction
 from targets.database import lock_key
+from tests.waiting import until
 
 pytestmark = pytest.mark.usefixtures("trusting")
 
@@ -681,9 +682,8 @@ def test_a_file_that_changes_between_look_and_load_is_an_error_and_kept_by_half_
             stdout=subprocess.PIPE,
             text=True,
         )
-        while not somebody_waits(house):
-            assert process.poll() is None
-            time.sleep(0.02)
+        until(lambda: process.poll() is not None or somebody_waits(house))
+        assert process.poll() is None
         change(file)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 30

@@ -202,6 +202,7 @@ SLOW: dict[str, Bomb] = {
 }
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("name", [*BOMBS, *(pytest.param(name, marks=pytest.mark.faults) for name in SLOW)])
 def test_a_bomb_is_read_or_refused_within_bounds(tmp_path, name):
     ending, content, reason, rows = {**BOMBS, **SLOW}[name]
@@ -216,6 +217,7 @@ def test_a_bomb_is_read_or_refused_within_bounds(tmp_path, name):
 SPARSE = [("csv", HEADER, "nul_byte"), ("json", b"[", "nul_byte"), ("xlsx", b"PK\x03\x04", "too_large_workbook")]
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("ending, start, reason", SPARSE)
 @pytest.mark.parametrize("size", [400 * MB, pytest.param(10_000 * MB, marks=pytest.mark.faults)])
 def test_a_file_of_nothing_but_its_size_is_refused(tmp_path, ending, start, reason, size):

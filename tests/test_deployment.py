@@ -49,6 +49,7 @@ def test_every_alert_is_raised_and_held_back_in_its_tests():
 # --- systemd and cron -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.integration
 @pytest.mark.skipif(
     not (MOUNTS and shutil.which("systemd-analyze") and shutil.which("setpriv") and shutil.which("useradd")),
     reason="needs root, systemd and a mount namespace of its own",
@@ -209,6 +210,7 @@ def copied() -> list[str]:
     return [name for line in lines for name in line.split()]
 
 
+@pytest.mark.integration
 def test_the_image_is_built_from_what_it_copies_and_needs_no_network_for_it(tmp_path):
     allowed = re.findall(r"(?m)^!(\S+)$", (DEPLOY / "Dockerfile.dockerignore").read_text())
     assert sorted(allowed) == sorted(copied())

@@ -9,7 +9,6 @@ import contextlib
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,6 +20,7 @@ from init_db import DERIVED
 from pipeline.config import PROJECT, settings
 from pipeline.datasets import DATASETS
 from pipeline.step import transaction
+from tests.waiting import until
 
 TICKETS = csv_text("support_tickets", {})
 SCHEMAS = ["etl", "raw", *DERIVED]
@@ -40,9 +40,8 @@ def running(house: House, *arguments: str) -> Iterator[subprocess.Popen[str]]:
 
 
 def wait_until(process: subprocess.Popen[str], met) -> None:
-    while not met():
-        assert process.poll() is None, process.communicate()[0]
-        time.sleep(0.02)
+    until(lambda: process.poll() is not None or met())
+    assert process.poll() is None, process.communicate()[0]
 
 
 def test_a_target_whose_record_cannot_be_written_is_not_written_either(house):

@@ -29,6 +29,9 @@ from targets import database, lifeline
 from tests import surroundings
 from tests.conftest import PROJECT, House, csv_text, url
 from tests.surroundings import Proxy, as_nobody, clock, disk, files_of, remount
+from tests.waiting import until
+
+pytestmark = pytest.mark.integration
 
 RUN = ("-m", "pipeline", "run")
 ROOT = os.geteuid() == 0
@@ -246,13 +249,13 @@ def silent_once_busy(proxy: Proxy, house: House, query: str) -> threading.Thread
     connection.autocommit = True
 
     def wait() -> None:
-        deadline = time.monotonic() + 60
         with contextlib.closing(connection), connection.cursor() as cursor:
-            while time.monotonic() < deadline:
+
+            def is_asked() -> bool:
                 cursor.execute(busy + " and pid <> pg_backend_pid()", [query])
-                if cursor.fetchone()[0]:
-                    break
-                time.sleep(0.005)
+                return bool(cursor.fetchone()[0])
+
+            until(is_asked)
         proxy.silent = True
 
     thread = threading.Thread(target=wait)

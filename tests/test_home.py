@@ -18,6 +18,8 @@ from pipeline import home as homes
 from pipeline.config import PROJECT, ConfigError
 from tests.conftest import csv_text, url
 
+pytestmark = pytest.mark.integration
+
 
 class Command:
     """`eduflow` as a process of its own, in a folder, with nothing of ours in the environment."""

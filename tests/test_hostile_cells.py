@@ -115,24 +115,29 @@ def columns() -> dict[str, Column]:
     return {column.rule: column for dataset in DATASETS.values() for column in dataset.columns}
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("rule", RULES)
 def test_a_rule_takes_time_by_the_length_of_a_cell(rule):
     column = columns()[rule]
     assert_linear(lambda text: clean_column(pa.array([text]), column, CONTEXT))
 
 
+@pytest.mark.integration
 def test_the_masker_takes_time_by_the_length_of_a_text():
     assert_linear(MASK)
 
 
+@pytest.mark.integration
 def test_a_reject_file_and_its_reader_take_time_by_the_length_of_a_cell():
     assert_linear(lambda text: restored(_csv_line([text])))
 
 
+@pytest.mark.integration
 def test_a_city_list_takes_time_by_the_length_of_its_names():
     assert_linear(lambda text: Cities.of([(text, text, text, [text])]).find("Pune"), MB // 4)
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("ending, largest", [("csv", 50_000), ("json", MB)])
 def test_a_column_name_takes_time_by_its_length(tmp_path, ending, largest):
     names = [column.name for column in SUPPORT_TICKETS.columns]

@@ -20,7 +20,6 @@ from pipeline.warehouse import WAREHOUSE, SqlStep
 OURS = {"eduflow", "pipeline", "targets", "agents", "init_db", "bench", "tests"}
 PACKAGES = ("pipeline", "targets", "agents", "init_db")
 SQL_STEPS: tuple[type[SqlStep], ...] = tuple(dict.fromkeys((*WAREHOUSE, *ENRICHMENT, *MARTS)))
-MOST_LINES = 60
 
 # Modules of `pipeline` (and of its packages) from the bottom up: each may import those before it, and nothing after it.
 ORDER = [
@@ -354,13 +353,6 @@ def test_a_suppressed_warning_says_which_one(path):
     assert [
         number for number, line in enumerate(lines, 1) if bare.search(line) and path.name != Path(__file__).name
     ] == []
-
-
-@pytest.mark.parametrize("path", source_files(*PACKAGES), ids=ids(source_files(*PACKAGES)))
-def test_no_function_is_longer_than_a_screen(path):
-    functions = [node for node in ast.walk(parsed(path)) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
-    long = {node.name: (node.end_lineno or 0) - node.lineno + 1 for node in functions}
-    assert {name: lines for name, lines in long.items() if lines > MOST_LINES} == {}
 
 
 @pytest.mark.parametrize("path", source_files(*PACKAGES), ids=ids(source_files(*PACKAGES)))

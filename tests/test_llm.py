@@ -44,6 +44,7 @@ from agents.llm.responses import seconds_of
 from agents.llm.usage import Usage
 from agents.protocol import Prompt, Unusable
 from agents.tickets import Ticket, TicketAgent
+from tests.waiting import until
 
 MOODS = ("Positive", "Neutral", "Negative")
 
@@ -237,7 +238,8 @@ def test_whatever_goes_wrong_the_records_get_the_opinion_of_the_rules(server, be
     llm = engine(server, kept, **options)
     started = time.monotonic()
     assert fell_back(llm.analyse(AGENT, records), records, reason)
-    assert time.monotonic() - started < 8 and len(server.requests) == requests and not kept.answers
+    assert time.monotonic() - started < 8 and not kept.answers
+    until(lambda: len(server.requests) == requests)  # of a slow server, after we have hung up
     assert reason in REASONS or reason == "urgency_range"
     assert llm.usage.of("mood").fallbacks == {reason: 3}
 
@@ -464,8 +466,8 @@ def test_the_breaker_closes_when_a_call_after_the_cool_down_succeeds(server):
     server.play(status(500), good)
     llm = engine(server, batch=1, concurrency=1, retries=0, breaker_after=1, cooldown=0.2)
     assert set(reasons(llm.analyse(AGENT, notes(2)))) == {"server_error", "breaker_open"}
-    time.sleep(0.3)
-    assert set(reasons(llm.analyse(AGENT, notes(2)))) == {""} and llm.usage.breaker == CLOSED
+    until(lambda: set(reasons(llm.analyse(AGENT, notes(2)))) == {""})
+    assert llm.usage.breaker == CLOSED
 
 
 def test_a_key_that_is_not_accepted_opens_the_breaker_at_once(server):

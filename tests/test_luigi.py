@@ -10,7 +10,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 import urllib.request
 from pathlib import Path
 
@@ -19,6 +18,7 @@ import pytest
 from pipeline.audit import graph
 from pipeline.outputs.intake import EduFlow
 from pipeline.step import Goal
+from tests.waiting import until
 
 PROJECT = Path(__file__).parent.parent
 PLAIN = ("-m", "luigi", "--module", "pipeline")
@@ -116,16 +116,13 @@ def test_a_run_that_is_killed_leaves_nothing_half_done(small, sent):
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    deadline = time.monotonic() + 60
-    while not small.one("select count(*) from etl.drops") and time.monotonic() < deadline:
-        time.sleep(0.02)
+    until(lambda: small.one("select count(*) from etl.drops"))
     os.kill(run.pid, sent)
     run.wait(30)
-    small.query("select pg_sleep(1)")
     name = small.one("select current_database()")
     others = "select count(*) from pg_stat_activity where datname = %s and pid <> pg_backend_pid() and state <> 'idle'"
-    assert small.one(others, name) == 0  # no orphan goes on writing
-    assert processes_of_session(run.pid) == []
+    until(lambda: small.one(others, name) == 0, seconds=5)  # no orphan goes on writing
+    until(lambda: processes_of_session(run.pid) == [], seconds=5)
     done = small.command("-m", "pipeline", "run")
     assert done.returncode == 0, done.stderr
     assert small.one("select count(*) from warehouse.fact_student_progress") == 60_002

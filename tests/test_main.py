@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 
 import pytest
 
@@ -23,6 +24,7 @@ def filled(house):
     return house
 
 
+@pytest.mark.smoke
 def test_a_verbose_run_ends_with_the_balance_and_the_rows_per_layer(house, capsys):
     house.rows("student_progress.csv", "student_progress", {})
     assert house.run() == 0
@@ -32,7 +34,7 @@ def test_a_verbose_run_ends_with_the_balance_and_the_rows_per_layer(house, capsy
     assert (
         "No file yet for: assessments, attendance, city_master, course_catalog, students, students_enrollment, " in out
     )
-    assert out.rstrip().splitlines()[-1].startswith("All good: 51 targets built in ")
+    assert re.match(r"All good: \d+ targets built in ", out.rstrip().splitlines()[-1])
 
 
 def test_account_prints_every_drop_and_one_drop_with_its_rejects(filled, capsys):

@@ -21,6 +21,8 @@ from conftest import PROJECT, House
 
 from targets.database import Database
 
+pytestmark = pytest.mark.integration
+
 OWNER = "school"
 # Text sorts as English does: the embedded server sorts by code point, and the tables must not depend on it.
 INITDB = "-U postgres -A trust -E UTF8 --locale=C.UTF-8 --locale-provider=icu --icu-locale=en-US"

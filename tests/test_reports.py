@@ -146,13 +146,13 @@ def test_text_and_lines_stand_out_from_the_paper():
     """WCAG AA on white: 4.5 for text, 3 for what is drawn. The grid may be faint."""
     style = (PROJECT / "pipeline/outputs/report/page.css").read_text()
     named = dict(re.findall(r"--(\w+): (#\w{6})", style))
-    found = re.findall(r"(?<![-\w])(color|fill|stroke): (#\w{6}|var\(--(\w+)\))", style)
-    assert len(found) > 10
+    drawn = re.sub(r"\.grid \{.*\}", "", style)
+    found = re.findall(r"(?<![-\w])(color|fill|stroke): (#\w{6}|var\(--(\w+)\))", drawn)
+    assert found and drawn != style
     for what, colour, name in found:
         colour = named[name] if name else colour
         contrast = 1.05 / (luminance(colour) + 0.05)
-        faint = colour in ("#e3e7ec",)
-        assert faint or contrast >= (4.5 if what == "color" else 3), (what, colour, contrast)
+        assert contrast >= (4.5 if what == "color" else 3), (what, colour, contrast)
 
 
 # --- the page: what it says -----------------------------------------------------------------------------------------

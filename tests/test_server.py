@@ -23,6 +23,9 @@ import psycopg2
 import pytest
 
 from init_db import server
+from tests.waiting import until
+
+pytestmark = pytest.mark.integration
 
 PROJECT = Path(__file__).parents[1]
 ROOT = os.geteuid() == 0
@@ -194,7 +197,7 @@ def test_start_waits_for_a_query_that_outlives_the_killed_server(place):
     busy = "do $$ begin while clock_timestamp() < now() + interval '1.5 s' loop end loop; end $$"
     with ThreadPoolExecutor() as pool:
         answer = pool.submit(query, keywords, busy)
-        time.sleep(0.3)
+        until(lambda: query(keywords, "select count(*) from pg_stat_activity where query like 'do $$%'"))
         os.kill(place.pid(), signal.SIGKILL)
         assert query(place.worker().ready(), "select 1") == 1
         assert answer.exception(30) is None or "server closed" in str(answer.exception())
@@ -209,9 +212,9 @@ def test_an_initdb_that_was_killed_is_made_again(fresh, left):
         for path in (new, new / "base", new / "PG_VERSION"):
             os.chown(path, *fresh.owner())
     else:
-        for moment in (0.2, 0.4):
+        for made in ("PG_VERSION", "base/1/PG_VERSION"):
             worker = fresh.worker()
-            time.sleep(moment)
+            until((fresh.directory.with_name("pg.new") / made).exists)
             worker.kill()
     assert query(fresh.worker().ready(), "select 1") == 1
     assert not fresh.directory.with_name("pg.new").exists()

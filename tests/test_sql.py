@@ -26,6 +26,9 @@ from init_db import server
 from pipeline.config import settings
 from pipeline.step import _Process
 from targets.database import Database
+from tests.waiting import until
+
+pytestmark = pytest.mark.integration
 
 ROOT = os.geteuid() == 0
 DEBIAN = Path("/usr/lib/postgresql/15/bin")
@@ -59,9 +62,7 @@ class Elsewhere:
     def switch(self, setting: str, value: str) -> None:
         self.as_boss(f"alter system set {setting} = {value}")
         self.as_boss("select pg_reload_conf()")
-        deadline = time.monotonic() + 30
-        while self.as_boss(f"show {setting}") != [(value,)] and time.monotonic() < deadline:
-            time.sleep(0.05)
+        until(lambda: self.as_boss(f"show {setting}") == [(value,)])
 
 
 @pytest.fixture(scope="module")
@@ -445,16 +446,11 @@ def test_ctrl_c_ends_the_query_on_the_server_too(filled):
     running = (
         "select count(*) from pg_stat_activity where query like '%fetch%eduflow_query%' and pid <> pg_backend_pid()"
     )
-    deadline = time.monotonic() + 60
-    while not filled.one(f"{running} and state = 'active'") and time.monotonic() < deadline:
-        time.sleep(0.1)
+    until(lambda: filled.one(f"{running} and state = 'active'"))
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=30)
     assert process.returncode != 0
-    deadline = time.monotonic() + 10  # the query itself would take a minute
-    while filled.one(f"{running} and state = 'active'") and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert filled.one(f"{running} and state = 'active'") == 0
+    until(lambda: not filled.one(f"{running} and state = 'active'"), seconds=10)  # the query itself takes a minute
 
 
 def test_make_sql_takes_a_query_with_dollars(filled):

@@ -44,6 +44,8 @@ RECORD_FIRST = """            with options.database.transaction() as first:
                 write_record(first, early, seconds=0, run_id=run_id(), why=why)
 """
 
+COPY_MANY = '    copy_in(db, f"raw.{dataset.name}", [pa.concat_tables(tables)] if tables else [])\n'
+
 MUTANTS = (
     mutant(
         *("marker in a second transaction", "pipeline/step.py"),
@@ -67,9 +69,8 @@ MUTANTS = (
     ),
     mutant(
         *("a commit of its own for the rows of a drop", "pipeline/ingest.py"),
-        '        copy_in(db, f"raw.{dataset.name}", tables())\n',
-        '        copy_in(db, f"raw.{dataset.name}", tables())\n'
-        "        db.connection.driver_connection.commit()\n",
+        COPY_MANY,
+        COPY_MANY + "    db.connection.driver_connection.commit()\n",
         "test_durability.py::test_a_file_that_cannot_be_kept_in_the_ledger_is_not_kept_in_raw",
     ),
     mutant(
@@ -86,8 +87,8 @@ MUTANTS = (
     ),
     mutant(
         *("re-hashing the path instead of the bytes loaded", "pipeline/ingest.py"),
-        "        if source.sha256 != file.sha256:\n",
-        "        if digests.file_digest(file.absolute) != file.sha256:\n",
+        "        if source.sha256 != arrival.file.sha256:\n",
+        "        if digests.file_digest(arrival.file.absolute) != arrival.file.sha256:\n",
         "test_durability.py::test_a_file_that_was_another_one_while_it_was_read_is_not_landed_though_it_is_itself_again",
     ),
     mutant(

@@ -16,7 +16,8 @@ from pathlib import Path
 from tests.mutants.mutants import MUTANTS, Mutant
 
 PROJECT = Path(__file__).parent.parent.parent
-COPIED = ("agents", "bench", "data", "docs", "init_db", "pipeline", "targets", "tests", "luigi.cfg", "pyproject.toml")
+FOLDERS = ("agents", "bench", "data", "docs", "init_db", "pipeline", "targets", "tests")
+COPIED = (*FOLDERS, "eduflow.py", "luigi.cfg", "pyproject.toml")
 SECONDS = 600
 
 
@@ -34,7 +35,7 @@ def copy_project(folder: Path) -> Path:
 
 def failed_test(project: Path, tests: tuple[str, ...]) -> str | None:
     """The first of the tests that fails, or None; SystemExit when pytest itself can't do its work."""
-    options = ["-q", "-x", "-n", "0", "-m", "", "-p", "no:cacheprovider", "--tb=line", "-rf"]
+    options = ["-q", "-x", "-n", "0", "-m", "faults or not faults", "-p", "no:cacheprovider", "--tb=line", "-rf"]
     command = [sys.executable, "-B", "-m", "pytest", *options, *tests]
     try:
         done = subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=SECONDS)
