@@ -20,9 +20,9 @@ from pathlib import Path
 
 from sqlalchemy import Connection, text
 
-from pipeline import strays as strays_of
 from pipeline.datasets import DATASETS
 from pipeline.home import SAMPLE
+from pipeline.sources import strays as strays_of
 from targets.parts import file_digest
 
 SUFFIX = re.compile(r"\.(csv|tsv|txt|xlsx|json|jsonl|ndjson)(\.gz)?$", re.IGNORECASE)

@@ -40,7 +40,7 @@ from targets.database import copy_in, lock, retrying
 from targets.parts import Parts
 
 MANY, SMALL = 1_000, 8_000_000  # files and bytes that are landed by one COPY
-READERS = ("sources", "never_stored", "workbooks")  # modules that decide what of a file is read
+READERS = ("__init__", "never_stored", "formats/workbook")  # modules that decide what of a file is read
 
 
 def by_size(dataset: Dataset) -> int:
@@ -140,7 +140,7 @@ def judge_digest(dataset: Dataset, options: Settings) -> str:
     """What decides whether a file can be read: when it changes, refused files are tried again."""
     return digests.digest(
         [
-            *(digests.source_digest(PROJECT / f"pipeline/{name}.py") for name in READERS),
+            *(digests.source_digest(PROJECT / f"pipeline/sources/{name}.py") for name in READERS),
             *(digests.digest(dataset), options.encoding),
         ]
     )

@@ -15,7 +15,7 @@ from targets.database import copy_out, raw_cursor
 # Rows of a Parquet row group. No setting: its bytes are the same on every machine.
 GROUP_ROWS = 65_536
 # A spreadsheet takes a text for a formula, which can call programs and addresses, when it starts with one of these
-# signs, maybe behind blanks and quotes; one of another language also behind a ; (as in pipeline/formulas.py).
+# signs, maybe behind blanks and quotes; one of another language also behind a ; (as in pipeline/sources/formulas.py).
 SIGN = r"((?:^|[;\t\r\n])[;''\"\s\u00A0\u1680\u2000-\u200B\u202F\u205F\u3000\uFEFF]*)([=+@\uFF1D\uFF0B\uFF0D\uFF20-])"
 LEADING = r"^''*[\t\r\n]"
 PLAIN = r"^[0-9A-Za-z][^;\t\r\n]*$"  # nearly every text: one look instead of two and a replacement

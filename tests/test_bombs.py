@@ -22,10 +22,10 @@ import pytest
 from conftest import csv_text
 from limited import read_limited
 
-from pipeline import workbooks
 from pipeline.datasets import DATASETS
 from pipeline.ingest import reading
 from pipeline.sources import SourceError, open_source
+from pipeline.sources.formats import workbook as workbooks
 
 HEADER = csv_text("support_tickets").encode()
 ROW = csv_text("support_tickets", {}).splitlines()[1].encode() + b"\n"
@@ -348,7 +348,7 @@ def test_the_process_that_reads_a_workbook_knows_no_secret_and_ends_with_its_sou
 def children() -> list[int]:
     """Of this process, those that read a workbook; a server of other tests may be one too."""
     pids = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
-    return [int(pid) for pid in pids if b"workbooks.py" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    return [int(pid) for pid in pids if b"workbook.py" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
 KILLED = {

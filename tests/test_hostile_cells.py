@@ -19,7 +19,6 @@ import pytest
 from agents.masking import masker
 from pipeline.datasets import DATASETS
 from pipeline.datasets.declaration import Column
-from pipeline.formulas import restored
 from pipeline.outputs.rejects import _csv_line
 from pipeline.rules import LONGEST, RULES, apply_rule
 from pipeline.rules.cities import Cities
@@ -28,6 +27,7 @@ from pipeline.rules.context import Context
 from pipeline.rules.letters import normalized
 from pipeline.rules.repair import rejoin
 from pipeline.sources import open_source
+from pipeline.sources.formulas import restored
 
 SUPPORT_TICKETS = DATASETS["support_tickets"]
 MB = 1_000_000

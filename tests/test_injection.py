@@ -26,7 +26,7 @@ from test_bad_input import LUIGI, sheet, tickets
 
 from agents.tickets import CATEGORIES, PRIORITIES, SENTIMENTS
 from pipeline.datasets import DATASETS
-from pipeline.formulas import defused, restored
+from pipeline.sources.formulas import defused, restored
 
 pytestmark = pytest.mark.usefixtures("trusting")
 

@@ -26,8 +26,8 @@ from test_bad_input import LUIGI, held, somebody_waits
 from test_durability import running, wait_until
 
 from pipeline.datasets import DATASETS
-from pipeline.never_stored import is_secret
 from pipeline.sources import open_source
+from pipeline.sources.never_stored import is_secret
 from targets.database import Database, DatabaseError
 
 PASSWORD, KEY = "pl4nted-p4ssword", "gsk_pl4nted0key"

@@ -11,9 +11,9 @@ import luigi
 from sqlalchemy import Connection, text
 
 from pipeline.drops import shown
-from pipeline.formulas import defused
 from pipeline.outputs.artifact import Artifact
 from pipeline.sources import OWN
+from pipeline.sources.formulas import defused
 from pipeline.staging import STAGED
 from pipeline.step import Build, Built, State, log
 from targets.parts import Parts
@@ -23,7 +23,7 @@ class RejectFiles(Artifact):
     """Per drop with open rejects, a file of them: the original columns, ready to be fixed and dropped again."""
 
     target, pattern, edits_are_kept = "output/rejects", "rejects/*.csv", True
-    recipe = ("pipeline/formulas.py",)
+    recipe = ("pipeline/sources/formulas.py",)
 
     def requires(self) -> list[luigi.Task]:
         return [step() for step in STAGED.values()]

@@ -46,7 +46,7 @@ def _import_everything() -> None:
     from targets.parts import source_digest
 
     assert luigi.retcodes and pyarrow.parquet and sqlalchemy.dialects and pipeline.outputs.report.page
-    for recipe in {recipe for step in graph() for recipe in step.recipes()} | {"pipeline/sources.py"}:
+    for recipe in {recipe for step in graph() for recipe in step.recipes()} | {"pipeline/sources/__init__.py"}:
         source_digest(PROJECT / recipe)  # parsing them takes longer than a small step
     for dataset in DATASETS.values():
         rule_parts(dataset)

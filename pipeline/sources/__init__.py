@@ -32,9 +32,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
-from pipeline import formulas, workbooks
 from pipeline.datasets.declaration import Dataset
-from pipeline.never_stored import NOT_STORED, is_secret, speaks_of_secrets
+from pipeline.sources import formulas
+from pipeline.sources.formats import workbook as workbooks
+from pipeline.sources.never_stored import NOT_STORED, is_secret, speaks_of_secrets
 
 MAX_RECORD = 16_000_000  # bytes; a longer record is a damaged file, and memory is bounded by it
 MAX_LINES = 100_000  # parsed at once: a record of two bytes takes as much memory as one of two hundred

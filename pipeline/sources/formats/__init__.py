@@ -1,0 +1,1 @@
+"""Formats: one kind of file a module; no Luigi, no database, no configuration."""
