@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 import luigi
@@ -14,11 +16,13 @@ from luigi.util import requires
 from sqlalchemy import Connection, text
 
 from pipeline import home as homes
-from pipeline import sources
 from pipeline.config import PROJECT, Settings, settings
 from pipeline.datasets import DATASETS
 from pipeline.datasets.declaration import Dataset
 from pipeline.drops import Arrival, Arrivals, File, Taken, arrivals, drop_digest, shown
+from pipeline.sources.batch import Reading
+from pipeline.sources.errors import SourceError, listed
+from pipeline.sources.formats import open_file
 from pipeline.step import (
     LONG_BYTES,
     Build,
@@ -40,7 +44,8 @@ from targets.database import copy_in, lock, retrying
 from targets.parts import Parts
 
 MANY, SMALL = 1_000, 8_000_000  # files and bytes that are landed by one COPY
-READERS = ("__init__", "never_stored", "formats/workbook")  # modules that decide what of a file is read
+# in pipeline/sources: what decides what of a file is read
+READERS = ("batch.py", "columns.py", "errors.py", "formulas.py", "never_stored.py", "formats/*.py")
 
 
 def by_size(dataset: Dataset) -> int:
@@ -113,7 +118,7 @@ class Raw(Step):
         file = arrival.file
         try:
             yield
-        except sources.SourceError as error:
+        except SourceError as error:
             if not _as_scanned(file):
                 raise _changed(file) from None
             if error.reason == "unreadable":  # yet it was read just now: a moment's trouble says nothing of the file
@@ -128,19 +133,26 @@ def _is_small(file: File) -> bool:
     return file.stat[0] <= SMALL // 16 and not file.path.lower().endswith((".gz", ".xlsx"))
 
 
-def _say_landed(arrival: Arrival, source: sources.Source) -> None:
-    outside = f", outside the contract: {sources.listed(source.extra, shown)}" if source.extra else ""
-    hidden = "".join(f", column {shown(column)!r} is never stored" for column in source.never_stored[:20])
-    absent = f", without {sources.listed(source.absent, shown)}" if source.absent else ""
+def _say_landed(arrival: Arrival, source: Reading) -> None:
+    outside = f", outside the contract: {listed(source.columns.extra, shown)}" if source.columns.extra else ""
+    hidden = "".join(f", column {shown(column)!r} is never stored" for column in source.columns.never_stored[:20])
+    absent = f", without {listed(source.columns.absent, shown)}" if source.columns.absent else ""
     said = f"{source.rows:,} records, drop date {arrival.drop_date}{outside}{hidden}{absent}"
     log.info("landed %s: %s", shown(arrival.file.path), said)
+
+
+@functools.cache
+def readers() -> tuple[Path, ...]:
+    """The modules that decide what of a file is read."""
+    folder = PROJECT / "pipeline/sources"
+    return tuple(path for pattern in READERS for path in sorted(folder.glob(pattern)))
 
 
 def judge_digest(dataset: Dataset, options: Settings) -> str:
     """What decides whether a file can be read: when it changes, refused files are tried again."""
     return digests.digest(
         [
-            *(digests.source_digest(PROJECT / f"pipeline/sources/{name}.py") for name in READERS),
+            *(digests.source_digest(path) for path in readers()),
             *(digests.digest(dataset), options.encoding),
         ]
     )
@@ -169,7 +181,7 @@ class Read:
     """A small file in memory."""
 
     arrival: Arrival
-    source: sources.Source
+    source: Reading
     tables: list[pa.Table]
 
 
@@ -191,14 +203,14 @@ def _copy_many(db: Connection, options: Settings, dataset: Dataset, read: Sequen
     return sum(each.source.rows for each in read)
 
 
-def _opened(options: Settings, dataset: Dataset, arrival: Arrival) -> sources.Source:
+def _opened(options: Settings, dataset: Dataset, arrival: Arrival) -> Reading:
     name = shown(arrival.file.path)
     with reading(name):
-        return sources.open_source(arrival.file.absolute, dataset, name=name, encoding=options.encoding)
+        return open_file(arrival.file.absolute, dataset, name=name, encoding=options.encoding)
 
 
-def _batches(source: sources.Source, name: str) -> Iterator[pa.Table]:
-    line, batches = 0, source.batches()
+def _batches(source: Reading, name: str) -> Iterator[pa.Table]:
+    line, batches = 0, source.tables()
     while True:
         with reading(name):
             batch = next(batches, None)
@@ -212,19 +224,19 @@ def _numbered(table: pa.Table, drop_id: int) -> pa.Table:
     return table.add_column(0, "_drop_id", pa.repeat(pa.scalar(drop_id), len(table)))
 
 
-def _landed_as(db: Connection, landed: Sequence[tuple[Arrival, int, sources.Source]]) -> None:
+def _landed_as(db: Connection, landed: Sequence[tuple[Arrival, int, Reading]]) -> None:
     """Keep how the files of these drops were read; UserError if one is not what was scanned."""
     shapes = []
     for arrival, drop_id, source in landed:
-        if source.sha256 != arrival.file.sha256:
+        if source.digest != arrival.file.sha256:
             raise _changed(arrival.file)
         shape = {
-            "header": source.header,
-            "fields": source.fields,
+            "header": source.columns.header,
+            "fields": source.columns.fields,
             "delimiter": source.delimiter,
             "encoding": source.encoding,
             "extra": "place",  # what the keys in `_extra` are; in drops landed before, its names
-            "never_stored": source.never_stored,
+            "never_stored": source.columns.never_stored,
         }
         shapes.append({"drop_id": drop_id, "rows": source.rows, "format": shape})
     db.execute(
@@ -245,14 +257,14 @@ def reading(name: str) -> Iterator[None]:
     """Whatever a reader raises becomes a SourceError that refuses the file alone, and shows no value of it."""
     try:
         yield
-    except (sources.SourceError, KeyboardInterrupt, SystemExit, GeneratorExit):
+    except (SourceError, KeyboardInterrupt, SystemExit, GeneratorExit):
         raise
     except BaseException as error:  # a panic of a library is no Exception
         if isinstance(error, OSError) and error.errno:
             what, reason = f"cannot be read now ({error.strerror})", "unreadable"
         else:
             what, reason = f"could not be read: {type(error).__name__}; save it anew, or send it as .csv", "failed"
-        raise sources.SourceError(f"{name}: {what}", path=name, line=None, reason=reason) from None
+        raise SourceError(f"{name}: {what}", path=name, line=None, reason=reason) from None
 
 
 def _last_line(batch: pa.Table, before: int) -> int:

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from pipeline.datasets import DATASETS
-from pipeline.sources import SourceError, open_source
+from pipeline.sources.errors import SourceError
+from pipeline.sources.formats import open_file
 
 T = TypeVar("T")
 MEGABYTE = 1_000_000
@@ -78,8 +79,8 @@ def read_limited(dataset: str, path: Path, *, memory: int, seconds: int) -> Outc
     def read() -> Outcome:
         rows = 0
         try:
-            with open_source(path, DATASETS[dataset]) as source:
-                for table in source.batches():
+            with open_file(path, DATASETS[dataset]) as source:
+                for table in source.tables():
                     rows += len(table)
         except SourceError as error:
             return Outcome(error.reason, str(error), rows)

@@ -1,4 +1,4 @@
-"""What a file holds, found the slow and simple way, to hold against `pipeline/sources.py`."""
+"""What a file holds, found the slow and simple way, to hold against `pipeline/sources/formats`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import re
 import zipfile
 from xml.etree import ElementTree
 
-from pipeline.sources import FORMATS
+from pipeline.sources.formats.kinds import FORMATS
 
 Record = tuple[int, tuple[str, ...] | None, str | None]  # line, fields, or the text of one whose field count is wrong
 

@@ -24,8 +24,9 @@ from limited import read_limited
 
 from pipeline.datasets import DATASETS
 from pipeline.ingest import reading
-from pipeline.sources import SourceError, open_source
-from pipeline.sources.formats import workbook as workbooks
+from pipeline.sources.errors import SourceError
+from pipeline.sources.formats import open_file, xlsx
+from pipeline.sources.formats.workbook import UnsafeError, packed_again
 
 HEADER = csv_text("support_tickets").encode()
 ROW = csv_text("support_tickets", {}).splitlines()[1].encode() + b"\n"
@@ -338,10 +339,10 @@ def test_the_process_that_reads_a_workbook_knows_no_secret_and_ends_with_its_sou
     monkeypatch.setenv("GROQ_API_KEY", "gsk_planted")
     path = tmp_path / "support_tickets.xlsx"
     path.write_bytes(with_texts(b"x" * 1_000, 5_000))
-    with open_source(path, DATASETS["support_tickets"], block_bytes=1_000) as source:
+    with open_file(path, DATASETS["support_tickets"], block_bytes=1_000) as source:
         (pid,) = children()
         assert b"gsk_planted" not in environment_of(pid)
-        assert len(next(source.batches())) < 5
+        assert len(next(source.tables())) < 5
     assert children() == []
 
 
@@ -365,9 +366,9 @@ def test_a_workbook_whose_reader_was_killed_is_refused_but_not_when_the_machine_
     path.write_bytes(with_texts(b"x" * 1_000, 5_000))
 
     def read() -> None:
-        with open_source(path, DATASETS["support_tickets"], block_bytes=1_000) as source:
+        with open_file(path, DATASETS["support_tickets"], block_bytes=1_000) as source:
             os.kill(children()[0], number)
-            assert sum(map(len, source.batches())) < 5_000
+            assert sum(map(len, source.tables())) < 5_000
 
     with pytest.raises(SourceError) as caught, reading(path.name):
         read()
@@ -375,7 +376,7 @@ def test_a_workbook_whose_reader_was_killed_is_refused_but_not_when_the_machine_
 
 
 def test_a_workbook_that_takes_too_long_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(workbooks, "SECONDS", 1)
+    monkeypatch.setattr(xlsx, "SECONDS", 1)
     path = tmp_path / "support_tickets.xlsx"
     path.write_bytes(with_texts(b"", 3_000_000))
     outcome = read_limited("support_tickets", path, memory=2_000, seconds=SECONDS)
@@ -412,8 +413,8 @@ def test_whatever_a_library_says_of_a_spoilt_archive_is_one_error(seeds):
     found = set()
     for seed in seeds:
         try:
-            with reading("support_tickets.xlsx"), contextlib.suppress(workbooks.UnsafeError):
-                workbooks.packed_again(spoilt(content, seed), 10 * MB)
+            with reading("support_tickets.xlsx"), contextlib.suppress(UnsafeError):
+                packed_again(spoilt(content, seed), 10 * MB)
                 found.add("")
         except SourceError as error:
             found.add(error.reason)

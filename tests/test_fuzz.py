@@ -21,7 +21,9 @@ from pipeline.datasets import DATASETS
 from pipeline.rules.cities import Cities
 from pipeline.rules.context import Context
 from pipeline.rules.frame import clean
-from pipeline.sources import Source, SourceError, open_source
+from pipeline.sources.batch import Reading
+from pipeline.sources.errors import SourceError
+from pipeline.sources.formats import open_file
 
 KEPT = Path(__file__).parent / "cases/hostile"
 SECONDS = 3  # of this process, for a file of at most 2 MB
@@ -29,11 +31,11 @@ MEMORY = 300_000_000  # bytes above what the process had
 CITIES = Cities.of([("Pune", "Maharashtra", "MH", ["Poona"]), ("Nashik", "Maharashtra", "MH", [])])
 
 
-def cleaned_rows(source: Source) -> list[int]:
+def cleaned_rows(source: Reading) -> list[int]:
     """The line of each record read, cleaned as staging does."""
     context = Context(
         drop_date=dt.date(2024, 3, 1),
-        fields=source.fields,
+        fields=source.columns.fields,
         delimiter=source.delimiter,
         cities=CITIES,
         phone_country_code="91",
@@ -41,10 +43,10 @@ def cleaned_rows(source: Source) -> list[int]:
         attendance_status=frozenset(("PRESENT", "ABSENT")),
     )
     lines: list[int] = []
-    for table in source.batches():
-        assert table.column_names == ["_line", *source.dataset.column_names, "_extra", "_record"]
+    for table in source.tables():
+        assert table.column_names == ["_line", *source.columns.dataset.column_names, "_extra", "_record"]
         frame = table.drop_columns("_extra").to_pandas(types_mapper=pd.ArrowDtype)
-        rows, counts = clean(frame, source.dataset, context)
+        rows, counts = clean(frame, source.columns.dataset, context)
         assert rows["_line"].to_list() == frame["_line"].to_list()
         assert (counts[["changed", "flagged", "rejected"]].to_numpy() <= len(rows)).all()
         lines += frame["_line"].to_list()
@@ -57,7 +59,7 @@ def tried(folder: Path, file: Damaged) -> SourceError | None:
     path.write_bytes(file.content)
     started, before = time.process_time(), peak(reset=True)
     try:
-        with open_source(path, DATASETS[file.dataset]) as source:
+        with open_file(path, DATASETS[file.dataset]) as source:
             lines = cleaned_rows(source)
     except SourceError as error:
         said = str(error)
@@ -66,7 +68,7 @@ def tried(folder: Path, file: Damaged) -> SourceError | None:
     finally:
         assert time.process_time() - started < SECONDS
         assert peak() - before < MEMORY
-    width, delimiter = len(source.header), source.delimiter
+    width, delimiter = len(source.columns.header), source.delimiter
     assert lines == lines_of_records(file.name, file.content, source.encoding, delimiter, width)
     assert source.rows == len(lines)
     return None

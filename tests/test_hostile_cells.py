@@ -26,7 +26,7 @@ from pipeline.rules.column import clean_column
 from pipeline.rules.context import Context
 from pipeline.rules.letters import normalized
 from pipeline.rules.repair import rejoin
-from pipeline.sources import open_source
+from pipeline.sources.formats import open_file
 from pipeline.sources.formulas import restored
 
 SUPPORT_TICKETS = DATASETS["support_tickets"]
@@ -149,8 +149,8 @@ def test_a_column_name_takes_time_by_its_length(tmp_path, ending, largest):
             path.write_text(",".join([*names, f'"{quoted}"']) + "\n" + "," * len(names) + "\n")
         else:
             path.write_text(json.dumps([{**dict.fromkeys(names, ""), name: ""}]))
-        with open_source(path, SUPPORT_TICKETS) as source:
-            assert sum(len(table) for table in source.batches()) == 1
+        with open_file(path, SUPPORT_TICKETS) as source:
+            assert sum(len(table) for table in source.tables()) == 1
 
     assert_linear(read, largest)
 
@@ -169,8 +169,8 @@ def test_one_name_again_and_again_takes_time_by_how_often_it_comes(tmp_path, end
 
     def read(times: int) -> None:
         path.write_text(MANY[ending]([column.name for column in SUPPORT_TICKETS.columns], times))
-        with open_source(path, SUPPORT_TICKETS) as source:
-            assert sum(len(table) for table in source.batches()) in (1, 4)
+        with open_file(path, SUPPORT_TICKETS) as source:
+            assert sum(len(table) for table in source.tables()) in (1, 4)
 
     read(10)
     few, many = seconds(read, 450), seconds(read, 1_800)

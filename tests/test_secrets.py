@@ -26,7 +26,7 @@ from test_bad_input import LUIGI, held, somebody_waits
 from test_durability import running, wait_until
 
 from pipeline.datasets import DATASETS
-from pipeline.sources import open_source
+from pipeline.sources.formats import open_file
 from pipeline.sources.never_stored import is_secret
 from targets.database import Database, DatabaseError
 
@@ -399,9 +399,9 @@ def test_a_contract_may_declare_more_of_them(tmp_path):
         + f'{{"DOOR-CODE": "{HIDDEN}\n',
     }.items():
         (tmp_path / name).write_text(text)
-        with open_source(tmp_path / name, dataset) as source:
-            rows = [row for table in source.batches() for row in table.to_pylist()]
-        assert HIDDEN not in str(rows) and len(source.never_stored) == 1 and not source.extra
+        with open_file(tmp_path / name, dataset) as source:
+            rows = [row for table in source.tables() for row in table.to_pylist()]
+        assert HIDDEN not in str(rows) and len(source.columns.never_stored) == 1 and not source.columns.extra
 
 
 def with_secrets() -> dict[str, str]:
@@ -474,7 +474,7 @@ def test_a_column_that_is_never_stored_is_missed_by_no_row_and_no_place(tmp_path
     """The other columns outside the contract keep their places in the header."""
     path = tmp_path / "city_master.csv"
     path.write_text("token,city_name,b,state_name,state_code,token,common_misspellings,d\nX,Pune,1,M,MH,Y,,2\n")
-    with open_source(path, DATASETS["city_master"]) as source:
-        (row,) = next(source.batches()).to_pylist()
-    assert source.never_stored == ("token", "token (2)") and source.extra == ("b", "d")
+    with open_file(path, DATASETS["city_master"]) as source:
+        (row,) = next(source.tables()).to_pylist()
+    assert source.columns.never_stored == ("token", "token (2)") and source.columns.extra == ("b", "d")
     assert json.loads(row["_extra"]) == {"3": "1", "8": "2"}

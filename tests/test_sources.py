@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from plain_readers import csv_records
 
-from pipeline import sources
 from pipeline.datasets.declaration import Column, Dataset
-from pipeline.sources import SourceError, open_source
+from pipeline.sources.errors import SourceError
+from pipeline.sources.formats import limits, open_file
 
 PETS = Dataset(
     name="pets",
@@ -40,8 +40,8 @@ def write(folder, content, name="pets.csv"):
 
 
 def read(path, **options):
-    with open_source(path, PETS, **options) as source:
-        tables = list(source.batches())
+    with open_file(path, PETS, **options) as source:
+        tables = list(source.tables())
     return source, [row for table in tables for row in table.to_pylist()]
 
 
@@ -59,7 +59,7 @@ def records(rows):
 
 def extras(source, row):
     """Cells outside the contract by the name of their column."""
-    return {source.header[int(place) - 1]: cell for place, cell in json.loads(row["_extra"] or "{}").items()}
+    return {source.columns.header[int(place) - 1]: cell for place, cell in json.loads(row["_extra"] or "{}").items()}
 
 
 def refused(path, **options):
@@ -83,8 +83,8 @@ def test_every_byte_of_a_value_survives(tmp_path):
 
 
 def test_a_table_has_line_contract_columns_extra_and_record(tmp_path):
-    with open_source(write(tmp_path, "owner_city,born,name,pet_id\nPune,2020,Rex,1\n"), PETS) as source:
-        (table,) = source.batches()
+    with open_file(write(tmp_path, "owner_city,born,name,pet_id\nPune,2020,Rex,1\n"), PETS) as source:
+        (table,) = source.tables()
     assert table.column_names == ["_line", *PETS.column_names, "_extra", "_record"]
     assert [str(kind) for kind in table.schema.types] == ["int64"] + ["string"] * 6
     assert table.to_pylist() == [
@@ -106,7 +106,7 @@ def test_delimiter_and_line_ends_are_found_out(tmp_path, delimiter, ending):
     text = ending.join(['pet id,"Pet-Name",Born,OWNER CITY', '1,"a, b",c,d', "", '2,"x', 'y",,z'])
     source, rows = read(write(tmp_path, text.replace(",", delimiter), "pets.TXT"))
     assert source.delimiter == delimiter
-    assert source.fields == PETS.column_names
+    assert source.columns.fields == PETS.column_names
     assert values(rows) == [("1", f"a{delimiter} b", "c", "d"), ("2", f"x{ending}y", "", "z")]
     assert lines(rows) == [2, 4]
 
@@ -123,7 +123,7 @@ def test_quoted_newlines_keep_line_numbers_physical(tmp_path):
 )
 def test_names_are_found_in_camel_case_too(tmp_path, header):
     source, rows = read(write(tmp_path, f"{header}\n1,2,3,4\n"))
-    assert source.fields == PETS.column_names
+    assert source.columns.fields == PETS.column_names
     assert values(rows) == [("1", "2", "3", "4")]
     pet = dict(zip(header.split(","), "1234", strict=True))
     assert values(read(write(tmp_path, json.dumps([pet]), "pets.json"))[1]) == [("1", "2", "3", "4")]
@@ -132,7 +132,7 @@ def test_names_are_found_in_camel_case_too(tmp_path, header):
 def test_short_lines_below_many_long_names_are_all_read(tmp_path):
     """More of them than are parsed at once."""
     outside = [f"{'n' * 190}{number}" for number in range(500)]
-    count = sources.MAX_LINES + 20_000
+    count = limits.MAX_LINES + 20_000
     source, rows = read(write(tmp_path, ",".join([*PETS.column_names, *outside]) + "\n" + f"{'x' * 10},,,\n" * count))
     assert lines(rows) == list(range(2, count + 2))
     assert source.rows == count
@@ -154,7 +154,7 @@ def test_a_ragged_record_is_kept_whole_in_its_place(tmp_path):
 
 def test_the_line_with_which_excel_declares_a_delimiter_is_no_header(tmp_path):
     source, rows = read(write(tmp_path, "sep=;\r\n" + (HEADER + "1,2,3,4").replace(",", ";")))
-    assert source.header == PETS.column_names
+    assert source.columns.header == PETS.column_names
     assert lines(rows) == [3]
 
 
@@ -176,9 +176,18 @@ def test_a_stray_quote_is_text(tmp_path):
 def test_extra_columns_go_to_extra_under_names_of_their_own(tmp_path):
     text = 'note,pet_id,name,born,owner_city,note,,reject_reason\n"x ""y""",1,Rex,2020,Pune,b\\,,why\n,2,,,,,,\n'
     source, rows = read(write(tmp_path, text))
-    assert source.header == ("note", "pet_id", "name", "born", "owner_city", "note (2)", "column 7", "reject_reason")
-    assert source.fields == (None, *PETS.column_names, None, None, None)
-    assert source.extra == ("note", "note (2)", "column 7")
+    assert source.columns.header == (
+        "note",
+        "pet_id",
+        "name",
+        "born",
+        "owner_city",
+        "note (2)",
+        "column 7",
+        "reject_reason",
+    )
+    assert source.columns.fields == (None, *PETS.column_names, None, None, None)
+    assert source.columns.extra == ("note", "note (2)", "column 7")
     assert json.loads(rows[0]["_extra"]) == {"1": 'x "y"', "6": "b\\", "8": "why"}  # an empty cell takes no room
     assert rows[1]["_extra"] is None
 
@@ -215,18 +224,18 @@ def test_an_optional_column_may_be_missing_and_is_null(tmp_path, name, content):
         for cells in content:
             book.active.append(cells)
         book.save(path)
-    with open_source(path, OPTIONAL) as source:
-        rows = [row for table in source.batches() for row in table.to_pylist()]
+    with open_file(path, OPTIONAL) as source:
+        rows = [row for table in source.tables() for row in table.to_pylist()]
         assert values(rows) == [("1", "Rex", None, None), ("2", "Tom", None, None)]
-        assert source.absent == ("born", "owner_city")
+        assert source.columns.absent == ("born", "owner_city")
         assert [extras(source, row) for row in rows] == [{"Tail": "long"}, {}]
 
 
 def test_what_is_given_in_one_object_is_not_absent(tmp_path):
     path = write(tmp_path, '{"pet_id": "1", "name": "Rex"}\n{"pet_id": "2", "name": "Tom", "born": null}', "pets.jsonl")
-    with open_source(path, OPTIONAL) as source:
-        assert len(list(source.batches())) == 1
-        assert source.absent == ("owner_city",)
+    with open_file(path, OPTIONAL) as source:
+        assert len(list(source.tables())) == 1
+        assert source.columns.absent == ("owner_city",)
 
 
 def test_a_missing_column_is_told_with_the_header_and_the_names_that_come_near(tmp_path):
@@ -288,7 +297,7 @@ def test_an_unclosed_quote_in_the_header_is_refused(tmp_path):
     "text", ["1,2,3," + "x" * 5000, '1,2,3,"' + "x\n" * 3000, "1,2,3,4\n" + "y" * 5000 + "\n1,2,3,4"]
 )
 def test_a_record_longer_than_the_limit_is_refused(tmp_path, monkeypatch, text):
-    monkeypatch.setattr(sources, "MAX_RECORD", 4000)
+    monkeypatch.setattr(limits, "MAX_RECORD", 4000)
     error = refused(write(tmp_path, HEADER + text), block_bytes=1000)
     assert error.reason == ("unclosed_quote" if '"' in text else "too_large_record")
     assert error.line == (3 if "y" in text else 2)
@@ -308,7 +317,7 @@ def test_text_is_the_same_in_every_encoding(tmp_path, encoding, name, block_byte
     source, rows = read(write(tmp_path, content, name), encoding="cp1252", block_bytes=block_bytes)
     assert values(rows) == [("1", "Zoë", "2020", "Orléans"), ("2", "“Ana”", "2021", "Pune")]
     assert source.encoding == encoding.removesuffix("-sig")
-    assert source.sha256 == hashlib.sha256(content).hexdigest()
+    assert source.digest == hashlib.sha256(content).hexdigest()
 
 
 def test_big_endian_utf_16_is_read(tmp_path):
@@ -439,7 +448,7 @@ def test_every_byte_is_hashed_also_behind_the_last_gzip_member(tmp_path):
     content = gzip.compress(HEADER.encode(), mtime=0) + gzip.compress(b"1,2,3,4\n", mtime=0) + bytes(3_000_000)
     source, rows = read(write(tmp_path, content, "pets.csv.gz"))
     assert values(rows) == [("1", "2", "3", "4")]
-    assert source.sha256 == hashlib.sha256(content).hexdigest()
+    assert source.digest == hashlib.sha256(content).hexdigest()
 
 
 # -- Excel ------------------------------------------------------------------------------------------------------------
@@ -457,13 +466,13 @@ def test_cells_become_the_text_they_show(workbook):
     assert values(rows) == [("7", "007", "2020-05-01", "true"), ("1.5", " NA ", "2020-05-01", "a\nb")]
     assert [extras(source, row) for row in rows] == [{"note": "2020-05-01 10:30:00"}, {"note": "12345678901"}]
     assert lines(rows) == [3, 5]
-    assert source.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert source.digest == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def test_short_excel_rows_are_padded_and_columns_without_a_name_are_kept(workbook):
     source, rows = read(workbook(["pet_id", "name", "born", "owner_city"], [1], [2, "b", "c", "d", "e"]))
     assert values(rows) == [("1", "", "", ""), ("2", "b", "c", "d")]
-    assert source.extra == ("column 5",)
+    assert source.columns.extra == ("column 5",)
     assert [extras(source, row) for row in rows] == [{}, {"column 5": "e"}]
 
 
@@ -473,7 +482,7 @@ def test_an_empty_sheet_is_refused_and_a_lone_header_has_no_rows(workbook):
 
 
 def test_a_zip_bomb_named_xlsx_is_refused_unopened(tmp_path, monkeypatch):
-    monkeypatch.setattr(sources, "MAX_WORKBOOK", 1_000_000)
+    monkeypatch.setattr(limits, "MAX_WORKBOOK", 1_000_000)
     with zipfile.ZipFile(tmp_path / "pets.xlsx", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("xl/worksheets/sheet1.xml", bytes(900_000))
     assert refused(tmp_path / "pets.xlsx").reason == "too_large_workbook"
@@ -499,7 +508,7 @@ def test_json_objects_are_rows(tmp_path, name, text, block_bytes):
     source, rows = read(write(tmp_path, text, name), block_bytes=block_bytes)
     assert values(rows) == [("007", None, "true", "Pune")] * 2
     assert lines(rows) == [1, 2]
-    assert source.header == source.fields == PETS.column_names
+    assert source.columns.header == source.columns.fields == PETS.column_names
     assert [row["_extra"] for row in rows] == [None, None]
 
 
@@ -511,9 +520,9 @@ def test_json_numbers_keep_their_source_text(tmp_path, number):
     source, rows = read(write(tmp_path, text.replace("%s", number), "pets.json"))
     assert values(rows) == [(number, f'[{number},{{"a":"b"}},null]', "{}", "x")]
     assert json.loads(rows[0]["_extra"]) == {"5": number}
-    assert source.header == (*PETS.column_names, "x_y")
-    assert source.fields == (*PETS.column_names, None)
-    assert source.extra == ("x_y",)
+    assert source.columns.header == (*PETS.column_names, "x_y")
+    assert source.columns.fields == (*PETS.column_names, None)
+    assert source.columns.extra == ("x_y",)
 
 
 def test_an_element_that_is_no_object_is_kept_as_a_record(tmp_path):
@@ -593,9 +602,9 @@ def test_a_name_repeated_two_thousand_times_stops_nothing(tmp_path, name):
     header = HEADER.strip() + ",x" * 1990 + "\n"
     text = header if name.endswith("csv") else json.dumps(PET)[:-1] + ', "x": 1' * 1990 + "}\n"
     source, _ = read(write(tmp_path, text, name))
-    assert len(source.extra) == (1990 if name.endswith("csv") else 1)
+    assert len(source.columns.extra) == (1990 if name.endswith("csv") else 1)
     if name.endswith("csv"):
-        assert source.header[-1] == "x (1990)"
+        assert source.columns.header[-1] == "x (1990)"
 
 
 def test_a_json_column_that_no_record_has_is_missing(tmp_path):
@@ -695,9 +704,9 @@ def test_memory_does_not_grow_with_the_file(tmp_path):
     import tracemalloc
 
     path: Path = write(tmp_path, HEADER + "1,Rex,2020-01-01,Pune\n" * 400_000)
-    with open_source(path, PETS, block_bytes=100_000) as source:
+    with open_file(path, PETS, block_bytes=100_000) as source:
         tracemalloc.start()
-        rows = sum(len(table) for table in source.batches())
+        rows = sum(len(table) for table in source.tables())
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
     assert rows == 400_000

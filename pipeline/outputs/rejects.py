@@ -12,7 +12,7 @@ from sqlalchemy import Connection, text
 
 from pipeline.drops import shown
 from pipeline.outputs.artifact import Artifact
-from pipeline.sources import OWN
+from pipeline.sources.columns import OWN
 from pipeline.sources.formulas import defused
 from pipeline.staging import STAGED
 from pipeline.step import Build, Built, State, log

@@ -1,15 +1,11 @@
 """Strays: files in the data folder that are no drop. Which of them wait for a person, and what would load them.
 
-A file with the ending of a table was given to be read, so it waits; the dataset that its header fits is named. The
-header is only looked at: a bounded piece of the file, in which whatever is wrong means that it fits nothing.
+A file with the ending of a table was given to be read, so it waits; the dataset that its header fits is named.
 """
 
 from __future__ import annotations
 
-import csv
 import re
-import zipfile
-import zlib
 from collections.abc import Container
 from dataclasses import dataclass
 from datetime import date
@@ -17,8 +13,10 @@ from pathlib import Path, PurePosixPath
 
 from pipeline.datasets import DATASETS
 from pipeline.datasets.declaration import Dataset
+from pipeline.sources.formats.kinds import FORMATS
+from pipeline.sources.head import MOST_NAMES, names_of
 
-LOADABLE = "csv|tsv|txt|xlsx|json|jsonl|ndjson"
+LOADABLE = "|".join(FORMATS)
 OTHERS = (
     "tab|psv|xls|xlsm|xlsb|xltx|xlt|ods|fods|numbers|parquet|feather|avro|orc|xml|html?|dat|dbf|db|sqlite3?|mdb|accdb|"
     "sav|dta"
@@ -27,10 +25,7 @@ TABLE = re.compile(rf"\.({LOADABLE}|{OTHERS})(\.(gz|zip|bz2|xz|zst))?$|\.(zip|gz
 COMING = re.compile(r"\.(part|partial|filepart|crdownload|download|tmp|temp)$", re.IGNORECASE)  # not whole yet
 LOADED = re.compile(rf"\.({LOADABLE})(\.gz)?$", re.IGNORECASE)
 DAY = re.compile(r"(?<!\d)(\d{4})[-_. ]?(\d{2})[-_. ]?(\d{2})(?!\d)")
-PIECE = 64_000  # bytes looked at, unpacked
-MOST_PACKED = 5_000_000  # bytes of a workbook that is looked at: its list of files is held in memory
 LOOKED_AT = 100  # strays of one scan; of more, the first ones
-MOST_NAMES = 500  # of a header
 PACKED = {"zip", "gz", "7z", "rar", "tar", "tgz", "bz2", "xz", "zst"}
 
 
@@ -56,7 +51,7 @@ def _is_called_like_one(path: str) -> bool:
 
 def advice(absolute: Path, path: str, taken: Container[str]) -> str:
     """What the file is likely to be and what would load it; "" when nothing is known. taken: paths of other files."""
-    found = fitting(header(absolute))
+    found = fitting(names_of(absolute, _known))
     dataset = found.dataset if found else _by_name(PurePosixPath(path).name)
     if dataset is None:
         return ""
@@ -119,56 +114,7 @@ def fitting(names: list[str]) -> Fit | None:
     return best if best.there >= max(2, len(best.dataset.columns) / 2) else None
 
 
-# --- the header -----------------------------------------------------------------------------------------------------
-
-
-def header(absolute: Path) -> list[str]:
-    """The column names that a file seems to have; none when it can't be told."""
-    try:
-        with absolute.open("rb") as file:
-            head = file.read(PIECE)
-        if head.startswith(b"PK\x03\x04"):
-            return _of_workbook(absolute)
-        if head.startswith(b"\x1f\x8b"):
-            head = zlib.decompressobj(wbits=31).decompress(head, PIECE)
-        return _of_text(head)
-    except (
-        OSError,
-        EOFError,
-        ValueError,
-        zlib.error,
-        zipfile.BadZipFile,
-        NotImplementedError,
-        RuntimeError,
-        csv.Error,
-    ):
-        return []
-
-
-def _of_text(head: bytes) -> list[str]:
-    wide = head.startswith((b"\xff\xfe", b"\xfe\xff"))
-    text = head.decode("utf-16" if wide else "utf-8-sig", "replace").lstrip()
-    if text.startswith(("[", "{")):
-        return list(dict.fromkeys(re.findall(r'"([^"\\]{1,200})"\s*:', text)))
-    lines = [line for line in text.splitlines()[:20] if line.strip()]
-    rows = [next(csv.reader([line], delimiter=mark), []) for line in lines for mark in ",;\t|"]
-    return max(rows, key=_known_names, default=[])
-
-
-def _known_names(row: list[str]) -> int:
-    fit = fitting(row)
+def _known(names: list[str]) -> int:
+    """How many columns of one dataset they name."""
+    fit = fitting(names)
     return fit.there if fit else 0
-
-
-def _of_workbook(absolute: Path) -> list[str]:
-    """The texts of a workbook's first cells; those of its shared strings stand near the front."""
-    if absolute.stat().st_size > MOST_PACKED:
-        return []
-    with zipfile.ZipFile(absolute) as archive:
-        parts = {"xl/sharedStrings.xml", "xl/worksheets/sheet1.xml"} & set(archive.namelist())
-        found: list[str] = []
-        for name in sorted(parts):
-            with archive.open(name) as part:
-                text = part.read(PIECE).decode("utf-8", "replace")
-            found += re.findall(r"<t(?: [^>]{0,100})?>([^<]{1,200})</t>", text)[:MOST_NAMES]
-    return found

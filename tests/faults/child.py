@@ -42,12 +42,15 @@ def _import_everything() -> None:
     from pipeline.audit import graph
     from pipeline.config import PROJECT
     from pipeline.datasets import DATASETS
+    from pipeline.ingest import readers
     from pipeline.staging import rule_parts
     from targets.parts import source_digest
 
     assert luigi.retcodes and pyarrow.parquet and sqlalchemy.dialects and pipeline.outputs.report.page
-    for recipe in {recipe for step in graph() for recipe in step.recipes()} | {"pipeline/sources/__init__.py"}:
+    for recipe in {recipe for step in graph() for recipe in step.recipes()}:
         source_digest(PROJECT / recipe)  # parsing them takes longer than a small step
+    for path in readers():
+        source_digest(path)
     for dataset in DATASETS.values():
         rule_parts(dataset)
     gc.freeze()

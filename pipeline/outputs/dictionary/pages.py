@@ -15,7 +15,6 @@ from typing import Any
 from sqlalchemy import Connection
 
 import init_db
-from pipeline import sources
 from pipeline.checks import HEADER
 from pipeline.config import PROJECT
 from pipeline.datasets import DATASETS
@@ -25,6 +24,7 @@ from pipeline.outputs.dictionary.catalogue import A_ROW, SHARED, Catalogue, Rela
 from pipeline.rules import HARD_RULES, RULES, apply_rule
 from pipeline.rules.cities import Cities
 from pipeline.rules.context import Context
+from pipeline.sources.formats.kinds import FORMATS
 from pipeline.staging import Staged
 
 PAGE, PICTURE = "data-dictionary.md", "lineage.svg"
@@ -108,7 +108,7 @@ holds the newest accepted row of every key. **warehouse** and **analytics** are 
 ★ marks a key. `null` says that a value may be missing (`?`: a view, of which it is not known). Types are PostgreSQL's.
 """
 DATASETS_INTRODUCTION = f"""A file is known by its name: the dataset, or another name of it, in any case, perhaps with a
-date, in any folder, ending in {", ".join(f"`.{ending}`" for ending in sources.FORMATS)}
+date, in any folder, ending in {", ".join(f"`.{ending}`" for ending in FORMATS)}
 (but for `.xlsx` also `.gz`). Headers match in any case and any order; blanks and signs in them count as `_`. A column
 outside the contract is kept in raw; a column that is missing refuses the file, unless it may be missing.
 """

@@ -2,30 +2,27 @@
 
 The library that reads workbooks trusts them: it makes room for the whole rectangle that the cells span (one cell in
 XFD1048576 asks for 400 GB), copies a shared text into each cell that uses it, and leaves out rows behind a damaged tag
-without a word. What it asks too much for ends a process that this module starts as a script, with an empty
-environment; and it reads an archive that was packed again from files that were looked through before, because what
-one reader of archives sees in a file another one does not.
+without a word. What it asks too much for ends the process, which `xlsx.py` starts with this module as its script, so
+that it imports nothing of ours; and it reads an archive that was packed again from files that were looked through
+before, because what one reader of archives sees in a file another one does not.
 """
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
 import io
 import json
 import sys
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any
 from xml.parsers import expat
 
 MAX_PACKED = 250_000_000  # bytes of the file
 MAX_DIRECTORY = 1_000_000  # bytes of the archive's list of files: about 10,000 of them, and a workbook has ten
 MAX_STORED = 64_000_000  # bytes that are packed again without compression, which is faster and takes more memory
-MEMORY, MEMORY_PER_BYTE, MAX_MEMORY = 500_000_000, 50, 4_000_000_000  # of the process
-SECONDS, BYTES_PER_SECOND = 60, 100_000  # of work
 PIECE = 1 << 20
 END, END_64 = b"PK\x05\x06", b"PK\x06\x07"
 NO_READER = 3  # exit code: the library is not there
@@ -50,83 +47,6 @@ def is_workbook(path: Path) -> bool:
             return "xl/workbook.xml" in archive.namelist()
     except (zipfile.BadZipFile, NotImplementedError, UnsafeError):  # NotImplementedError: a version nobody knows
         return False
-
-
-# --- here -----------------------------------------------------------------------------------------------------------
-
-
-class Reader:
-    """The rows of a workbook's first sheet, as another process reads them.
-
-    update     is shown every byte of the file
-    most       bytes that it may unpack to;  ratio: times its packed size, once that is a tenth of `most`
-    block      characters of a batch of rows
-    """
-
-    def __init__(self, path: Path, update: Callable[[bytes], object], *, most: int, ratio: int, block: int) -> None:
-        import subprocess  # most files are text
-
-        size = path.stat().st_size
-        self.memory = min(MEMORY + MEMORY_PER_BYTE * size, MAX_MEMORY)
-        self.seconds = SECONDS + size // BYTES_PER_SECOND
-        limits = (self.memory, self.seconds, min(most, max(most // 10, ratio * size)), block)
-        with path.open("rb") as file:
-            self._process = subprocess.Popen(
-                [sys.executable, "-I", __file__, *map(str, limits)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                env={},  # no key, no password
-                cwd="/",
-                start_new_session=True,  # Ctrl-C is for who reads the file; else a file would be refused for it
-            )
-            try:
-                self._send(file, update)
-            except BaseException:
-                self.close()
-                raise
-
-    def _send(self, file: IO[bytes], update: Callable[[bytes], object]) -> None:
-        with contextlib.suppress(BrokenPipeError), cast(IO[bytes], self._process.stdin) as to:
-            for piece in iter(lambda: file.read(PIECE), b""):
-                update(piece)
-                to.write(piece)
-        for piece in iter(lambda: file.read(PIECE), b""):  # the process ended, and `batches` says why
-            update(piece)
-
-    def batches(self) -> Iterator[list[Row]]:
-        """Rows that hold something, with their numbers; UnsafeError when they cannot be had."""
-        for message in self._process.stdout or ():
-            said = json.loads(message)
-            if isinstance(said, dict):
-                self.close()
-                if said:
-                    raise UnsafeError(said["reason"], said["what"])
-                return
-            yield said
-        raise self._ended(self._process.wait())
-
-    def _ended(self, code: int) -> Exception:
-        import errno
-        import signal
-
-        if code in (NO_READER, -signal.SIGTERM, -signal.SIGHUP, -signal.SIGINT):  # this says nothing of the file
-            return OSError(errno.EINTR, "the reader of workbooks was stopped, or is not installed")
-        if code in (-signal.SIGXCPU, -signal.SIGALRM):
-            what = f"the workbook takes more than {self.seconds} seconds to read; export the sheet as .csv"
-            return UnsafeError("too_large_workbook", what)
-        what = f"to read the workbook takes more than {self.memory // 1_000_000} MB of memory"
-        remedy = "its cells lie too far apart, or hold too much; delete what is far off, or export the sheet as .csv"
-        return UnsafeError("too_large_workbook", f"{what}: {remedy}")
-
-    def close(self) -> None:
-        """End the process; harmless when it has ended."""
-        self._process.kill()
-        self._process.stdout.close()  # type: ignore[union-attr]
-        self._process.wait()
-
-
-# --- in the other process -------------------------------------------------------------------------------------------
 
 
 def main(memory: int, seconds: int, most: int, block: int) -> int:
