@@ -7,9 +7,11 @@ import os
 import shutil
 import tempfile
 import time
+import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -457,6 +459,37 @@ def test_a_workbook_that_matches_no_dataset_is_told_by_its_header(tmp_path):
     book.save(tmp_path / "register.xlsx")
     ((_, why),) = scan(tmp_path).waiting
     assert "its header fits attendance: name it attendance.xlsx" in why
+
+
+def sheet(cells: str, before: str = "") -> str:
+    return f"<?xml version='1.0'?>{before}<sst>{cells}</sst>"
+
+
+CELLS = "".join(f"<si><t xml:space='preserve'>{name}</t></si>" for name in ATTENDANCE.split(","))
+ENTITIES = "<!DOCTYPE x [<!ENTITY a 'lol'>" + "".join(
+    f"<!ENTITY {name} '{f'&{of};' * 10}'>" for of, name in pairwise("abcdefghi")
+)
+
+
+@pytest.mark.parametrize(
+    "xml, told",
+    [
+        (sheet(CELLS), True),
+        (sheet(CELLS.replace("_", "&#95;")), True),
+        (sheet(CELLS.replace("<", "<x:").replace("<x:/", "</x:")).replace("<sst>", "<sst xmlns:x='x'>"), True),
+        (sheet(CELLS.replace("_", "<![CDATA[_]]>")), True),
+        (sheet(CELLS)[:-3], True),  # a piece of a longer file
+        (sheet(CELLS + "<si><t>&amp</t></si>"), True),  # damaged behind what is looked for
+        (sheet("<!--" + CELLS + "-->"), False),
+        (sheet(CELLS, "<!DOCTYPE sst>"), False),
+        (sheet(CELLS + "<si><t>&i;</t></si>", f"{ENTITIES}]>"), False),
+    ],
+)
+def test_the_header_of_a_workbook_is_read_as_xml_without_entities_of_its_own(tmp_path, xml, told):
+    with zipfile.ZipFile(tmp_path / "register.xlsx", "w") as archive:
+        archive.writestr("xl/sharedStrings.xml", xml)
+    ((_, why),) = scan(tmp_path).waiting
+    assert ("its header fits attendance" in why) == told
 
 
 def test_a_large_file_that_matches_nothing_is_not_read(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import re
 import zipfile
@@ -9,9 +10,12 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
+from pipeline.sources.formats.workbook import UnsafeError, Xml
+
 PIECE = 64_000  # bytes looked at, unpacked
 MOST_PACKED = 5_000_000  # bytes of a workbook that is looked at: its list of files is held in memory
 MOST_NAMES = 500
+LONGEST_NAME = 200  # characters
 
 
 def names_of(path: Path, known: Callable[[list[str]], int]) -> list[str]:
@@ -56,6 +60,32 @@ def _of_workbook(path: Path) -> list[str]:
         found: list[str] = []
         for name in sorted(parts):
             with archive.open(name) as part:
-                text = part.read(PIECE).decode("utf-8", "replace")
-            found += re.findall(r"<t(?: [^>]{0,100})?>([^<]{1,200})</t>", text)[:MOST_NAMES]
+                found += _texts(part.read(PIECE))[:MOST_NAMES]
+    return found
+
+
+def _texts(xml: bytes) -> list[str]:
+    """The texts of all elements `t` that are whole in the beginning of an XML file; up to a fault, those before it."""
+    found: list[str] = []
+    inside: list[str] | None = None
+
+    def start(tag: str, _: object) -> None:
+        nonlocal inside
+        inside = [] if tag.rpartition(":")[2] == "t" else None
+
+    def end(_: str) -> None:
+        nonlocal inside
+        if inside is not None and 0 < len(text := "".join(inside)) <= LONGEST_NAME:
+            found.append(text)
+        inside = None
+
+    def data(text: str) -> None:
+        if inside is not None:
+            inside.append(text)
+
+    reader = Xml()
+    reader.parser.StartElementHandler, reader.parser.EndElementHandler = start, end
+    reader.parser.CharacterDataHandler = data
+    with contextlib.suppress(UnsafeError):
+        reader.feed(xml)
     return found

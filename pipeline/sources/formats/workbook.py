@@ -179,7 +179,7 @@ def _copy(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, new: zipfile.ZipFile
     pieces = _pieces(archive, entry, said, most)
     if not entry.filename.lower().endswith((".xml", ".rels")):
         return sum(map(len, pieces))
-    xml, size = _Xml(), 0
+    xml, size = Xml(), 0
     with new.open(zipfile.ZipInfo(entry.filename), "w") as copy:
         for piece in pieces:
             size += len(piece)
@@ -201,7 +201,7 @@ def _pieces(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, said: int, most: i
             yield piece
 
 
-class _Xml:
+class Xml:
     """XML of a workbook: well-formed, or rows behind the fault would be lost, and without entities of its own."""
 
     def __init__(self) -> None:
