@@ -63,8 +63,8 @@ bench-peers: $(ready) ## the same file with dlt and row by row, side by side: do
 bench-scale: $(ready) ## how the cost grows with the rows, and with sixty days of 1 %: docs/scale.svg
 	@"$(BIN)/python" -m bench.scale
 
-ddl: $(ready) ## the DDL of raw and staging, as the declarations in pipeline/datasets say it
-	@"$(BIN)/python" -m pipeline.datasets
+ddl: $(ready) ## the DDL, views and facts that the declarations in pipeline/datasets make
+	@"$(BIN)/python" -m pipeline.ddl
 
 docs: $(ready) ## docs/: the data dictionary, and the picture of what is made from what
 	@"$(BIN)/python" -m pipeline dictionary

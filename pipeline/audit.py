@@ -12,8 +12,9 @@ import pandas as pd
 import pyarrow as pa
 from sqlalchemy import Connection, text
 
+import init_db
 from pipeline.checks import Check
-from pipeline.datasets import DATASETS
+from pipeline.datasets import DATASETS, KINDS
 from pipeline.datasets.declaration import Dataset
 from pipeline.drops import read_drops, shown
 from pipeline.outputs.artifact import Artifact
@@ -71,16 +72,6 @@ class Damage:
     target: str
     what: str
     drop: int | None = None
-
-
-# One row of the left must stand for each row of the right: (fact, staged table).
-SAME_ROWS = (
-    ("warehouse.fact_student_progress", "staging.stg_progress"),
-    ("warehouse.fact_enrollments", "staging.stg_enrollments"),
-    ("warehouse.fact_support_tickets", "staging.stg_tickets"),
-    ("warehouse.fact_attendance", "staging.stg_attendance"),
-    ("warehouse.fact_assessments", "staging.stg_assessments"),
-)
 
 
 def verify(db: Connection, state: State) -> list[Damage]:
@@ -168,11 +159,13 @@ def _table_damage(db: Connection, state: State) -> Iterator[Damage]:
         counted[step.target] = rows
         if rows != record.rows:
             yield Damage(step.target, f"{step.target} has {rows:,} rows, the ledger {record.rows or 0:,}")
-    for fact, source in SAME_ROWS:
+    if db.execute(text("select to_regclass('warehouse.facts_counted')")).scalar() is None:
+        return
+    for fact, rows, source, source_rows in db.execute(text("select * from warehouse.facts_counted")):
         # a run that was stopped in between leaves a fact made of what staging held before
         made_of_this = state.record(fact).consumed.get(source) == state.record(source).build
-        if made_of_this and fact in counted and source in counted and counted[fact] != counted[source]:
-            yield Damage(fact, f"{fact} has {counted[fact]:,} rows, {source} {counted[source]:,}")
+        if made_of_this and fact in counted and source in counted and rows != source_rows:
+            yield Damage(fact, f"{fact} has {rows:,} rows, {source} {source_rows:,}")
 
 
 def _artifact_damage(state: State) -> Iterator[Damage]:
@@ -281,41 +274,6 @@ def unrefuse_row(db: Connection, drop_id: int, line: int) -> str:
 
 # --- trace ----------------------------------------------------------------------------------------------------------
 
-# kind -> (key column, the tables above staging that name it: (table, column, whether by surrogate key))
-KINDS: dict[str, tuple[str, tuple[tuple[str, str, bool], ...]]] = {
-    "student": (
-        "student_id",
-        (
-            ("warehouse.dim_students", "student_id", False),
-            ("warehouse.dim_students_history", "student_key", True),
-            ("warehouse.fact_enrollments", "student_key", True),
-            ("warehouse.fact_student_progress", "student_key", True),
-            ("warehouse.fact_course_progress", "student_key", True),
-            ("warehouse.fact_support_tickets", "student_key", True),
-            ("warehouse.fact_attendance", "student_key", True),
-            ("warehouse.fact_assessments", "student_key", True),
-            ("analytics.student_360", "student_id", False),
-        ),
-    ),
-    "event": (
-        "event_id",
-        (("warehouse.fact_student_progress", "event_id", False),),
-    ),
-    "ticket": (
-        "ticket_id",
-        (("warehouse.fact_support_tickets", "ticket_id", False),),
-    ),
-    "course": (
-        "course_id",
-        (
-            ("warehouse.dim_courses", "course_id", False),
-            ("warehouse.fact_student_progress", "course_key", True),
-            ("warehouse.fact_course_progress", "course_key", True),
-        ),
-    ),
-    "city": ("city_name", ()),
-}
-
 
 @dataclass(frozen=True)
 class Traced:
@@ -332,7 +290,7 @@ class Traced:
 
 def naming(kind: str) -> list[tuple[Dataset, str]]:
     """The datasets of which a column names a record of this kind, with the column; those with it as their key first."""
-    key = KINDS[kind][0]
+    key = KINDS[kind]
     found = [
         (dataset, column.name)
         for dataset in DATASETS.values()
@@ -344,7 +302,7 @@ def naming(kind: str) -> list[tuple[Dataset, str]]:
 
 def key_of(kind: str, text: str) -> str:
     """The key in the form that the rules give it: 3, stu-3 and STU_003 are STU003. UserError when it can be none."""
-    column = KINDS[kind][0]
+    column = KINDS[kind]
     dataset = naming(kind)[0][0]
     value = apply_rule(text, dataset.column(column), Context(drop_date=date.max)).value
     if value is None:
@@ -355,7 +313,7 @@ def key_of(kind: str, text: str) -> str:
 def unknown(db: Connection, kind: str, key: str) -> str:
     """That there is no such record; and the one that is spelt alike, if any."""
     said = f"No record of {kind} {key!r} in any drop."
-    column = KINDS[kind][0]
+    column = KINDS[kind]
     tables = [f"staging.{dataset.table}" for dataset, _ in naming(kind) if dataset.key == column]
     if db.execute(text("select to_regclass(:table)"), {"table": tables[0]}).scalar() is None:
         return f"{said} Nothing is loaded yet: eduflow run"
@@ -420,14 +378,27 @@ def _text(value: Any) -> str | None:
 
 
 def trace_layers(db: Connection, kind: str, key: str) -> Iterator[tuple[str, list[dict[str, Any]], int]]:
-    """(table, up to 20 rows, number of rows) of each staged, dimension and fact table that names the key."""
-    staged = [(f"staging.{dataset.table}", column, False) for dataset, column in naming(kind)]
-    kept = {f"staging.{dataset.versions}": column for dataset, column in naming(kind) if dataset.versions}
-    versions = [(table, column, False) for table, column in kept.items()]
-    for table, column, surrogate in (*staged, *versions, *KINDS[kind][1]):
+    """(table, up to 20 rows, number of rows) of each table from staging up that names the key."""
+    staged = {f"staging.{dataset.table}": column for dataset, column in naming(kind)}
+    versions = {f"staging.{dataset.versions}": column for dataset, column in naming(kind) if dataset.versions}
+    for table, column in {**staged, **versions, **_above_staging(db, kind)}.items():
         if db.execute(text("select to_regclass(:table)"), {"table": table}).scalar() is None:
             continue
-        where = f"{column} = {'warehouse.key(:key)' if surrogate else ':key'}"
+        where = f"{column} = {'warehouse.key(:key)' if column == f'{kind}_key' else ':key'}"
         count = int(db.execute(text(f"select count(*) from {table} where {where}"), {"key": key}).scalar_one())
         rows = db.execute(text(f"select * from {table} where {where} order by 1 limit 20"), {"key": key})
         yield table, [dict(row._mapping) for row in rows], count
+
+
+def _above_staging(db: Connection, kind: str) -> dict[str, str]:
+    """Table of warehouse and analytics -> its column that names a record of this kind: its own key, or a hash of it."""
+    query = text("""
+        select c.attrelid::regclass::text as name, array_agg(c.attname::text) as columns
+        from pg_attribute as c inner join pg_class as r on c.attrelid = r.oid
+        where r.relkind = 'r' and c.attnum > 0 and c.attname in (:key, :surrogate)
+        and r.relnamespace in (to_regnamespace('warehouse'), to_regnamespace('analytics'))
+        group by 1
+    """)
+    key, surrogate = KINDS[kind], f"{kind}_key"
+    found = {row.name: row.columns for row in db.execute(query, {"key": key, "surrogate": surrogate})}
+    return {name: key if key in found[name] else surrogate for name in init_db.relations() if name in found}

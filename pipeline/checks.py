@@ -15,11 +15,27 @@ from typing import Any, ClassVar
 from sqlalchemy import Connection, text
 
 from pipeline.config import PROJECT
+from pipeline.datasets import DATASETS
 from pipeline.step import Build, Built, Step, UserError, log, run_id
 
 SINCE = re.compile(r":(\w+)_since\b")
+SINCE_OF_EACH = re.compile(r"(?<!:):since\b")
 HEADER = re.compile(r"-- (error|warning): (.+)")
 SAMPLE = 5
+
+
+def since(sql: str, build: Build, *, incremental: bool) -> dict[str, Any]:
+    """The builds consumed last time that a query names: `:<table>_since`, and `:since`, a JSON object by dataset.
+
+    Not incremental, each is 0: every row is newer.
+    """
+    found: dict[str, Any] = {
+        f"{name}_since": build.consumed.get(f"staging.{name}", 0) if incremental else 0 for name in SINCE.findall(sql)
+    }
+    if SINCE_OF_EACH.search(sql):
+        consumed = {d.name: build.consumed.get(f"staging.{d.table}", 0) for d in DATASETS.values()}
+        found["since"] = json.dumps(consumed if incremental else dict.fromkeys(consumed, 0))
+    return found
 
 
 @dataclass(frozen=True)
@@ -37,7 +53,7 @@ class Result:
 class Check(Step):
     """The checks of one layer. What waits for it is not made anew because it ran again.
 
-    A check that names `:<table>_since` looks at rows of `staging.<table>` changed since it last passed.
+    A check that names `:since` (or `:<table>_since`) looks at rows of staging changed since it last passed.
     """
 
     layer: ClassVar[str]
@@ -67,13 +83,9 @@ class Check(Step):
         header = HEADER.match(sql)
         if header is None:
             raise UserError(f"{path}: the first line must say `-- error: what must hold` or `-- warning: ...`")
-        tables = SINCE.findall(sql)
-        since = {
-            f"{name}_since": 0 if build.full_refresh else build.consumed.get(f"staging.{name}", 0) for name in tables
-        }
         started = time.perf_counter()
         query = f"select count(*) over () as offending, to_jsonb(q) as row from ({sql}) as q limit {SAMPLE}"
-        rows = build.db.execute(text(query), since).all()
+        rows = build.db.execute(text(query), since(sql, build, incremental=not build.full_refresh)).all()
         name = path.rpartition("/")[2].removesuffix(".sql")
         seconds = time.perf_counter() - started
         offending = rows[0].offending if rows else 0

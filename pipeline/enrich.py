@@ -15,27 +15,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import luigi
 import pyarrow as pa
-from luigi.util import requires
 from sqlalchemy import Connection, text
 
 from pipeline import definitions
 from pipeline.config import PROJECT
 from pipeline.engine import engine_for, no_model, refusals
-from pipeline.staging import STAGED, CheckStaging
 from pipeline.step import Build, Built, Goal, Progress, State
-from pipeline.warehouse import (
-    AsOf,
-    CheckWarehouse,
-    DimDate,
-    DimStudents,
-    FactAssessments,
-    FactAttendance,
-    FactCourseProgress,
-    FactEnrollments,
-    FactStudentProgress,
-    FactSupportTickets,
-    SqlStep,
-)
+from pipeline.warehouse import SqlStep
 from targets import parts as digests
 from targets.database import copy_in
 from targets.parts import Parts
@@ -192,7 +178,6 @@ def _array(items: tuple[str, ...]) -> str:
     return "{" + ",".join(quoted) + "}"
 
 
-@requires(tickets=STAGED["support_tickets"], facts=FactSupportTickets, students=DimStudents, checked=CheckStaging)
 class TicketAnalysis(Enrichment):
     """Mood, subject and urgency of each support ticket."""
 
@@ -229,19 +214,6 @@ class TicketAnalysis(Enrichment):
         }
 
 
-@requires(
-    as_of=AsOf,
-    students=DimStudents,
-    dates=DimDate,
-    events=FactStudentProgress,
-    course_progress=FactCourseProgress,
-    enrollments=FactEnrollments,
-    attendance=FactAttendance,
-    assessments=FactAssessments,
-    tickets=FactSupportTickets,
-    analysed=TicketAnalysis,
-    checked=CheckWarehouse,
-)
 class StudentRisk(Enrichment):
     """How likely each student is to drop out, and why."""
 
@@ -280,8 +252,6 @@ class StudentRisk(Enrichment):
 RISK_FACTS = ("days_since_activity", "mean_completion", "payment_status", "negative_tickets", "low_scores")
 
 
-# The staged steps write what it reads of the ledger, beside their tables.
-@requires(**STAGED, checked=CheckWarehouse)
 class QualityAnalysis(Enrichment):
     """Why rows of each dataset went wrong, and what to mend."""
 
@@ -316,8 +286,8 @@ class QualityAnalysis(Enrichment):
         }
 
 
-class Summary(Enrichment):
-    """The executive summary of what the marts say: one record, a row per line. `marts.Insights` says which marts."""
+class Insights(Enrichment):
+    """The executive summary of what the marts say: one record, a row per line."""
 
     target, key, agent = "analytics.ai_insights", ("kind", "place"), "insights"
     rules, definitions = ("insights.py", "metrics.py", "wording.py"), ("INSIGHTS", "METRICS")
@@ -387,7 +357,9 @@ def opinions(db: Connection) -> list[dict[str, Any]]:
         f"select '{step.agent}' as agent, source, reason, count(*) as records from {step.target} group by 2, 3"
         for step in ENRICHMENT
     ]
-    each.append(f"select distinct '{Summary.agent}', source, reason, 1 from {Summary.target}")  # one record, many rows
+    each.append(
+        f"select distinct '{Insights.agent}', source, reason, 1 from {Insights.target}"
+    )  # one record, many rows
     return [dict(row._mapping) for row in db.execute(text(" union all ".join(each) + " order by 1, 2, 3"))]
 
 
@@ -396,7 +368,7 @@ def insights(db: Connection, waits: str) -> str:
     from agents.insights import InsightsOpinion, markdown, with_waiting
     from agents.metrics import Anomaly
 
-    rows = db.execute(text(f"select * from {Summary.target} order by kind, place")).mappings().all()
+    rows = db.execute(text(f"select * from {Insights.target} order by kind, place")).mappings().all()
     of = {kind: [row for row in rows if row["kind"] == kind] for kind in ("metric", "summary", "action", "anomaly")}
     opinion = InsightsOpinion(
         tuple(row["wording"] for row in of["summary"]),

@@ -1,26 +1,36 @@
 """Warehouse: dimensions and facts, each made by the one SELECT of the same name in `sql/`.
 
-A SELECT that names `:<table>_since` can be asked for changed rows only: those of `staging.<table>` whose `_build` is
-above the build consumed last time (0 asks for everything). Keys are hashes of natural keys, so facts look nothing up.
+A file `dim_*.sql` or `fact_*.sql` is found by itself: its head names the key of the table and what it reads, and so
+what its step requires. A SELECT that names `:<table>_since` can be asked for changed rows only: those of
+`staging.<table>` whose `_build` is above the build consumed last time (0 asks for everything); `:since` says it for
+each dataset, for views over all of them (pipeline/ddl/views.py). Keys are hashes of natural keys, so facts look nothing
+up.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, ClassVar
 
 import luigi
-from luigi.util import requires
 from sqlalchemy import text
 
-from pipeline.checks import SINCE, Check
+import init_db
+from pipeline import queries
+from pipeline.checks import Check, since
 from pipeline.config import PROJECT
 from pipeline.staging import STAGED, CheckStaging
 from pipeline.step import Build, Built, Goal, Step
 from targets.table import add_foreign_keys, apply_difference, columns_of, count_rows, fill, is_empty
 
+# Tables of the ledger that the staged steps write beside their own: what reads one reads what all of them made.
+WRITTEN_BY_ALL = frozenset({"etl.rejects", "etl.rule_stats"})
+
 
 class SqlStep(Step):
     """A table made by one SELECT.
+
+    It requires what makes the tables that the head of the SELECT says it reads, and those that its foreign keys name.
 
     key      the columns that name a row
     within   of these, the ones that name a group of rows which the SELECT always gives whole
@@ -29,19 +39,44 @@ class SqlStep(Step):
     key: ClassVar[tuple[str, ...]]
     within: ClassVar[tuple[str, ...]] = ()
 
+    made: ClassVar[dict[str, type[Step]]] = {step.target: step for step in STAGED.values()}  # table -> what makes it
+
+    def __init_subclass__(cls) -> None:
+        if "target" in vars(cls):
+            cls.made.setdefault(cls.target, cls)
+
     def recipes(self) -> tuple[str, ...]:
         return (f"pipeline/sql/{self.target.split('.')[1]}.sql",)
+
+    def select(self) -> str:
+        return (PROJECT / self.recipes()[0]).read_text(encoding="utf-8")
+
+    def requires(self) -> dict[str, luigi.Task]:
+        said = queries.reads(self.select())
+        reads = queries.tables(said)
+        if WRITTEN_BY_ALL.intersection(said):
+            reads += [step.target for step in STAGED.values()]
+        refers = [name for name in init_db.relations()[self.target].needs if name != self.target]
+        steps = {name: self.made[name]() for name in sorted({*reads, *refers} & self.made.keys())}
+        return {**steps, **self._gate(reads)}
+
+    def _gate(self, reads: list[str]) -> dict[str, luigi.Task]:
+        """The checks that must be passed before: for the star schema those of staging, for a mart those of both."""
+        layers = {name.partition(".")[0] for name in reads} & {"etl", "staging", "warehouse"}
+        in_star = self.target.startswith(("warehouse.dim_", "warehouse.fact_"))
+        beside_star = self.target.startswith("warehouse.") and layers == {"staging"}
+        if not layers:
+            return {}
+        return {"checked": CheckStaging() if in_star or beside_star else CheckWarehouse()}
 
     def parameters(self, build: Build) -> dict[str, Any]:
         return {key: getattr(build.state.settings, key) for key in self.options}
 
     def query(self, build: Build) -> tuple[str, dict[str, Any], bool]:
         """The SELECT, its values, and whether it gives changed rows only."""
-        select = (PROJECT / self.recipes()[0]).read_text(encoding="utf-8")
-        tables = set(SINCE.findall(select))
-        incremental = bool(tables) and not build.full_refresh
-        since = {f"{name}_since": build.consumed.get(f"staging.{name}", 0) if incremental else 0 for name in tables}
-        return select, {**self.parameters(build), **since}, incremental
+        select = self.select()
+        incremental = bool(since(select, build, incremental=False)) and not build.full_refresh
+        return select, {**self.parameters(build), **since(select, build, incremental=incremental)}, incremental
 
     def build(self, build: Build) -> Built:
         db = build.db
@@ -77,140 +112,33 @@ class SqlStep(Step):
         return Built(rows, changed, invalidates_incremental=invalidates, note=note)
 
 
-class DimDate(SqlStep):
-    """One row per day."""
-
-    target, key = "warehouse.dim_date", ("date_key",)
-
-
-@requires(roster=STAGED["students"], checked=CheckStaging)
-class DimClasses(SqlStep):
-    """One row per class."""
-
-    target, key = "warehouse.dim_classes", ("class_key",)
-
-
-@requires(
-    enrollments=STAGED["students_enrollment"],
-    roster=STAGED["students"],
-    progress=STAGED["student_progress"],
-    tickets=STAGED["support_tickets"],
-    attendance=STAGED["attendance"],
-    assessments=STAGED["assessments"],
-    classes=DimClasses,
-    checked=CheckStaging,
-)
-class DimStudents(SqlStep):
-    """One row per student, inferred members included."""
-
-    target, key = "warehouse.dim_students", ("student_key",)
+def sql_steps(base: type[SqlStep], schema: str, *prefixes: str, **more: dict[str, Any]) -> tuple[type[SqlStep], ...]:
+    """A step for each file of `sql/` whose name begins so: dim_students.sql is DimStudents, mart_student_360.sql
+    Student360. more: by table, what else its step says of itself."""
+    steps = []
+    for path in sorted(path for prefix in prefixes for path in SQL.glob(f"{prefix}_*.sql")):
+        name = path.stem.removeprefix("mart_")
+        if base.made.get(f"{schema}.{name}") is None:
+            sql = path.read_text(encoding="utf-8")
+            says = {
+                "target": f"{schema}.{name}",
+                "key": queries.key(sql),
+                "__doc__": f"{queries.grain(sql).capitalize()}.",
+                "__module__": base.__module__,
+            }
+            steps.append(type(name.title().replace("_", ""), (base,), {**says, **more.get(name, {})}))
+    return tuple(steps)
 
 
-@requires(
-    enrollments=STAGED["students_enrollment"],
-    roster=STAGED["students"],
-    students=DimStudents,
-    classes=DimClasses,
-    checked=CheckStaging,
-)
-class DimStudentsHistory(SqlStep):
-    """One row per student and span of days without a change."""
-
-    target, key = "warehouse.dim_students_history", ("student_key", "valid_from")
-    within = ("student_key",)
-
-
-@requires(courses=STAGED["course_catalog"], checked=CheckStaging)
-class DimInstructors(SqlStep):
-    """One row per instructor."""
-
-    target, key = "warehouse.dim_instructors", ("instructor_key",)
-
-
-@requires(enrollments=STAGED["students_enrollment"], checked=CheckStaging)
-class DimPrograms(SqlStep):
-    """One row per program."""
-
-    target, key = "warehouse.dim_programs", ("program_key",)
-
-
-@requires(
-    courses=STAGED["course_catalog"],
-    progress=STAGED["student_progress"],
-    instructors=DimInstructors,
-    checked=CheckStaging,
-)
-class DimCourses(SqlStep):
-    """One row per course, inferred members included."""
-
-    target, key = "warehouse.dim_courses", ("course_key",)
-
-
-@requires(
-    progress=STAGED["student_progress"], students=DimStudents, courses=DimCourses, dates=DimDate, checked=CheckStaging
-)
-class FactStudentProgress(SqlStep):
-    """One row per learning event."""
-
-    target, key = "warehouse.fact_student_progress", ("event_id",)
-
-
-@requires(events=FactStudentProgress, progress=STAGED["student_progress"], checked=CheckStaging)
-class FactCourseProgress(SqlStep):
-    """One row per student and course."""
-
-    target, key = "warehouse.fact_course_progress", ("student_key", "course_key")
-    priority = 3  # the longest way through the warehouse; Luigi hands a priority down to what a task requires
-
-
-@requires(
-    enrollments=STAGED["students_enrollment"],
-    students=DimStudents,
-    programs=DimPrograms,
-    dates=DimDate,
-    checked=CheckStaging,
-)
-class FactEnrollments(SqlStep):
-    """One row per enrolled student."""
-
-    target, key = "warehouse.fact_enrollments", ("student_key",)
-
-
-@requires(tickets=STAGED["support_tickets"], students=DimStudents, dates=DimDate, checked=CheckStaging)
-class FactSupportTickets(SqlStep):
-    """One row per support ticket."""
-
-    target, key = "warehouse.fact_support_tickets", ("ticket_id",)
-
-
-@requires(attendance=STAGED["attendance"], students=DimStudents, dates=DimDate, checked=CheckStaging)
-class FactAttendance(SqlStep):
-    """One row per attendance record."""
-
-    target, key = "warehouse.fact_attendance", ("attendance_id",)
-
-
-@requires(assessments=STAGED["assessments"], students=DimStudents, dates=DimDate, checked=CheckStaging)
-class FactAssessments(SqlStep):
-    """One row per assessment."""
-
-    target, key = "warehouse.fact_assessments", ("assessment_id",)
-
-
-WAREHOUSE: tuple[type[SqlStep], ...] = (
-    DimDate,
-    DimClasses,
-    DimStudents,
-    DimStudentsHistory,
-    DimInstructors,
-    DimPrograms,
-    DimCourses,
-    FactStudentProgress,
-    FactCourseProgress,
-    FactEnrollments,
-    FactSupportTickets,
-    FactAttendance,
-    FactAssessments,
+SQL = Path(__file__).parent / "sql"
+WAREHOUSE = sql_steps(
+    SqlStep,
+    "warehouse",
+    "dim",
+    "fact",
+    dim_students_history={"within": ("student_key",)},
+    # the longest way through the warehouse; Luigi hands a priority down to what a task requires
+    fact_course_progress={"priority": 3},
 )
 
 
@@ -223,13 +151,6 @@ class CheckWarehouse(Check):
         return [step() for step in WAREHOUSE]
 
 
-@requires(
-    events=FactStudentProgress,
-    attendance=FactAttendance,
-    assessments=FactAssessments,
-    dates=DimDate,
-    checked=CheckWarehouse,
-)
 class AsOf(SqlStep):
     """The day that time-relative measures refer to: here, because enrichment and marts both look back from it."""
 

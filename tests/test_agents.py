@@ -14,8 +14,7 @@ from agents.quality import DatasetQuality, QualityAgent, ReasonCount
 from agents.risk import RiskAgent, StudentFacts
 from agents.tickets import Ticket, TicketAgent
 from pipeline.definitions import DATES, INSIGHTS, METRICS, QUALITY, RISK
-from pipeline.enrich import ENRICHMENT
-from pipeline.marts import Insights
+from pipeline.enrich import ENRICHMENT, Insights
 
 RECORDS = {
     "student_risk": StudentFacts("STU001", None, 10, "PENDING", 1, 2),

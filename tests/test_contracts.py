@@ -12,8 +12,9 @@ import pytest
 from pipeline import staging
 from pipeline.config import PROJECT
 from pipeline.datasets import DATASETS
-from pipeline.datasets.__main__ import files, migration
 from pipeline.datasets.declaration import STAGED_TYPES, Column, Dataset
+from pipeline.ddl.__main__ import files
+from pipeline.ddl.tables import migration
 from pipeline.drops import scan
 from pipeline.enrich import ENRICHMENT
 from pipeline.ingest import RAW
@@ -78,8 +79,8 @@ def key_columns(house, table: str) -> list[str]:
 
 
 @pytest.mark.parametrize("path, content", files().items(), ids=list(files()))
-def test_the_ddl_of_staging_is_what_the_declarations_say(path: str, content: str):
-    assert (PROJECT / "init_db" / path).read_text() == content, "run: make ddl"
+def test_what_is_made_from_the_declarations_is_what_the_declarations_say(path: str, content: str):
+    assert (PROJECT / path).read_text() == content, "run: make ddl"
 
 
 def test_the_state_files_make_all_of_raw():
@@ -89,7 +90,7 @@ def test_the_state_files_make_all_of_raw():
 def test_what_raw_lacks_goes_into_a_migration_that_only_adds(house, monkeypatch):
     pets = replace(DATASETS["city_master"], name="pets")
     longer = replace(DATASETS["city_master"], columns=(*DATASETS["city_master"].columns, Column("zip", "text")))
-    monkeypatch.setattr("pipeline.datasets.__main__.DATASETS", {"pets": pets, "city_master": longer})
+    monkeypatch.setattr("pipeline.ddl.tables.DATASETS", {"pets": pets, "city_master": longer})
     made = migration()
     assert made.splitlines()[-1] == "alter table raw.city_master add column if not exists zip text;"
     house.query(made)

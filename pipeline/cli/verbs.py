@@ -10,10 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
+from pipeline.datasets import KINDS
 from pipeline.version import __version__
 
 GOALS = ("EduFlow", "Outputs", "Marts", "Opinions", "Warehouse", "Clean", "Ingest")
-KINDS = ("student", "event", "ticket", "course", "city")
 
 EXIT_CODES = """\
 exit codes:
@@ -102,7 +102,7 @@ def _showing(verb: Verb) -> None:
     with_json(added)
     sentence = "one record's way: file, line, rules, staging, dimension, facts (shows its values)"
     added = verb("trace", "inspect", sentence, "trace student STU003")
-    added.add_argument("kind", choices=KINDS)
+    added.add_argument("kind", choices=sorted(KINDS))
     added.add_argument("key", help="in any form that a file may have it: 3 and stu-003 are STU003")
     with_json(added)
     sentence = "a student's risk: every factor, and the smallest change that would lower it"

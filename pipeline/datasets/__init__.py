@@ -8,5 +8,7 @@ from pkgutil import iter_modules
 
 from pipeline.datasets.declaration import Dataset
 
-_FILES = sorted(module.name for module in iter_modules(__path__) if module.name not in ("declaration", "__main__"))
+_FILES = sorted(module.name for module in iter_modules(__path__) if module.name != "declaration")
 DATASETS: dict[str, Dataset] = {name: import_module(f"{__name__}.{name}").DATASET for name in _FILES}
+# What a record is called: student, event, city -> its key. Of a key of several columns there is none.
+KINDS = {dataset.key.rpartition("_")[0]: dataset.key for dataset in DATASETS.values() if len(dataset.keys) == 1}

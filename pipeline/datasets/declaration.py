@@ -33,6 +33,12 @@ STAGED_TYPES = {
     "points": "numeric(14,2)",
 }
 NEVER_NULL = frozenset({"student_id", "key", "gender"})  # rules that give an accepted row a value
+INFERRED = ("student", "course")  # what a reference to one that no master data knows becomes a member of
+DELETE = "DELETE"  # the value of an operation that takes the row of a key away
+OPERATIONS = (
+    *((word, "UPSERT") for word in ("upsert", "insert", "update", "u", "i", "c", "r")),
+    *((word, DELETE) for word in ("delete", "d")),
+)
 # The settings (keys of `[eduflow]`) that a rule reads.
 RULE_OPTIONS = {"phone": ("phone_country_code", "phone_digits"), "attendance": ("attendance_status",)}
 
@@ -57,6 +63,7 @@ class Column:
     references  what its value names: "student", "course", "class", "instructor" or "program"; "" = nothing
     indexed     whether the staged column has an index of its own
     comment     what the staged column holds, for the data dictionary
+    example     a clean value as it comes in a file: the tests vary rows of these
     """
 
     name: str
@@ -75,6 +82,7 @@ class Column:
     references: str = ""
     indexed: bool = False
     comment: str = field(default="", compare=False)
+    example: str = field(default="", compare=False)
 
     @property
     def flag_prefix(self) -> str:
@@ -84,6 +92,25 @@ class Column:
     def never_null(self) -> bool:
         """Whether every staged row has a value."""
         return self.required or self.rule in NEVER_NULL or self.default is not None
+
+    @property
+    def unknown_flag(self) -> str:
+        """The flag, or reason, of a word that is not in its vocabulary; "" when it has none."""
+        ending = {"city": "unmatched", "state": "unmatched", "class_id": "invalid", "attendance": "unknown"}
+        ending |= {"code": "unknown"} if self.words else {}
+        return f"{self.flag_prefix}_{ending[self.rule]}" if self.rule in ending else ""
+
+    @property
+    def keeps_unknown(self) -> bool:
+        """Whether a word that is not in its vocabulary stays in staging."""
+        return self.rule in ("city", "state") or (self.rule == "code" and self.default is None)
+
+    @property
+    def range(self) -> str:
+        """What must hold of its staged values, as SQL; "" when any value may stand there."""
+        name = self.name
+        ranges = {"percent": f"{name} between 0 and 100", "number": f"{name} >= 0", "points": f"{name} >= 0"}
+        return {**ranges, "grade": f"{name} > 0"}.get(self.rule, "")
 
     @property
     def staged(self) -> tuple[tuple[str, str], ...]:
@@ -120,13 +147,18 @@ class Dataset:
     name        dataset and file name (`students_enrollment.csv`), also `raw.<name>`
     table       the staged table, `staging.<table>`
     row         what one row is, for the data dictionary
-    key         the natural key: the column that names a row across drops
-    mode        "append": each drop adds or corrects; "snapshot": the drops of one date are the whole truth at that date
+    key         the natural key: the column that names a row across drops, or several: "student_id, course_id"
+    mode        "append": each drop adds or corrects; "snapshot": the drops of one date are the whole truth at that
+                date; "changes": each row puts or takes away the row of its key, as its operation says
+    operation   of "changes": the column, of rule `code` and words OPERATIONS, that says which
+    fact        the columns of its fact, besides its key, what it references and its day (the first date or timestamp
+                of these); () = none, or one that is written by hand. `make ddl` writes it
     columns     in a file's header in any order
     checks      what must hold between the columns of a row, in this order
     aliases     other file names of the dataset
     encoding    what text that is not UTF-8 is read as ("cp1252"), or "" to refuse it
-    groups      staged columns by which facts group rows: a row that changes one of them moved between groups
+    groups      staged columns by which facts group rows, besides what it references: a row that changes one of them
+                moved between groups
     lookups     the datasets whose newest drop the rules look things up in
     versions    the table that keeps every accepted version of a row, one per drop date: `staging.<versions>`
     never_store names of columns whose values are read by nobody, besides those that `never_stored.is_secret` knows
@@ -145,11 +177,32 @@ class Dataset:
     lookups: tuple[str, ...] = ()
     versions: str = ""
     never_store: tuple[str, ...] = ()
+    operation: str = ""
+    fact: tuple[str, ...] = ()
 
     @cached_property
     def family(self) -> str:
         """stg_enrollments -> Enrollments: what its steps are called after."""
         return self.table.removeprefix("stg_").title().replace("_", "")
+
+    @cached_property
+    def keys(self) -> tuple[str, ...]:
+        """The columns of the natural key."""
+        return tuple(self.key.split(", "))
+
+    def key_text(self, alias: str = "") -> str:
+        """The natural key as one text, in SQL: that of `alias` ("s."), a table or its alias."""
+        return " || '/' || ".join(f"{alias}{name}" for name in self.keys)
+
+    def live(self, alias: str = "") -> str:
+        """What holds of the rows in staging that were not taken away, as SQL; "" when all are there."""
+        return f"{alias}{self.operation} <> '{DELETE}'" if self.operation else ""
+
+    @cached_property
+    def moved_by(self) -> tuple[str, ...]:
+        """The staged columns that, changed, move a row from one group of its readers to another."""
+        named = [c.name for c in self.columns if c.references in INFERRED and c.name not in self.keys]
+        return tuple(dict.fromkeys((*self.groups, *named, *([self.operation] if self.operation else []))))
 
     @cached_property
     def column_names(self) -> tuple[str, ...]:

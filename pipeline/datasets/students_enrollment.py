@@ -21,6 +21,7 @@ DATASET = Dataset(
     aliases=("students_enrolment", "enrollments", "enrolments"),
     encoding="cp1252",
     lookups=("city_master",),
+    fact=("enrollment_date", "fee_paid", "payment_status"),
     versions="student_versions",
     columns=(
         Column("student_id", "student_id", references="student", comment="letters, then at least three digits"),

@@ -7,12 +7,12 @@ import re
 import luigi
 
 from pipeline.drops import counted, waiting
-from pipeline.enrich import Opinions, insights
-from pipeline.marts import CheckAnalytics, Insights, Marts
+from pipeline.enrich import Insights, Opinions, insights
+from pipeline.marts import CheckAnalytics, Marts
 from pipeline.outputs.artifact import Artifact, intake_digest
 from pipeline.staging import Clean
 from pipeline.step import Build, Built, State
-from pipeline.warehouse import DimStudents
+from pipeline.warehouse import SqlStep
 from targets.parts import Parts
 
 REPORT = ("figures.py", "page.py", "opinions.py", "charts.py", "markup.py", "page.css")
@@ -27,7 +27,7 @@ class ReportPage(Artifact):
     definitions = ("RISK", "LOOK", "activity_long")
 
     def requires(self) -> list[luigi.Task]:
-        return [Clean(), DimStudents(), Opinions(), Marts()]
+        return [Clean(), SqlStep.made["warehouse.dim_students"](), Opinions(), Marts()]
 
     def own_parts(self, state: State) -> Parts:
         return {**super().own_parts(state), "intake:": intake_digest(state), "decisions:rejected rows": state.settled}

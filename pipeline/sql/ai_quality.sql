@@ -1,6 +1,5 @@
 -- one row per dataset: what cleaning found in its accepted drops, as counts. key: dataset
--- reads: etl.drops, etl.rule_stats, etl.rejects, staging.stg_enrollments, staging.stg_progress, staging.stg_courses,
--- staging.stg_tickets, staging.stg_cities, staging.stg_students, staging.stg_attendance, staging.stg_assessments
+-- reads: etl.drops, etl.rule_stats, etl.rejects, staging.flags_seen
 with drops as (
     select dataset, sum(read)::bigint as rows_read, sum(rejected)::bigint as rejected, sum(duplicate)::bigint as duplicates
     from etl.drops
@@ -25,21 +24,7 @@ reasons as (
     inner join etl.drops as d using (drop_id)
     where r.outcome = 'rejected' and d.status = 'staged'
     union all
-    select 'students_enrollment', unnest(flags) from staging.stg_enrollments where flags <> '{}'
-    union all
-    select 'student_progress', unnest(flags) from staging.stg_progress where flags <> '{}'
-    union all
-    select 'course_catalog', unnest(flags) from staging.stg_courses where flags <> '{}'
-    union all
-    select 'support_tickets', unnest(flags) from staging.stg_tickets where flags <> '{}'
-    union all
-    select 'city_master', unnest(flags) from staging.stg_cities where flags <> '{}'
-    union all
-    select 'students', unnest(flags) from staging.stg_students where flags <> '{}'
-    union all
-    select 'attendance', unnest(flags) from staging.stg_attendance where flags <> '{}'
-    union all
-    select 'assessments', unnest(flags) from staging.stg_assessments where flags <> '{}'
+    select dataset, unnest(flags) from staging.flags_seen
 ),
 reason_lists as (
     select dataset, jsonb_agg(jsonb_build_array(reason, rows) order by reason) as reasons

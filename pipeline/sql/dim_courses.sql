@@ -1,11 +1,11 @@
--- one row per course, in the catalogue or only referenced (inferred). key: course_id
--- reads: staging.stg_courses, staging.snapshot_ends, staging.stg_progress
+-- one row per course, in the catalogue or only referenced (inferred). key: course_key of course_id
+-- reads: staging.stg_courses, staging.snapshot_ends, staging.courses_seen
 -- the catalogue is always read whole, because a course vanishes without a change to its row
--- :stg_progress_since = the build consumed last time; 0 = everything
+-- :since = per dataset the build consumed last time; 0 = everything
 with touched as (
     select course_id from staging.stg_courses
     union
-    select course_id from staging.stg_progress where _build > :stg_progress_since and course_id is not null
+    select key from staging.courses_seen where not is_own and _build > (cast(:since as jsonb) ->> dataset)::bigint
 )
 select
     warehouse.key(t.course_id) as course_key,

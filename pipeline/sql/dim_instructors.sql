@@ -1,6 +1,5 @@
--- one row per instructor of the catalogue. key: instructor_name. reads: staging.stg_courses
+-- one row per instructor that a record names. key: instructor_key of instructor_name. reads: staging.instructors_seen
 select
-    warehouse.key(instructor_name) as instructor_key,
-    instructor_name
-from (select distinct instructor_name from staging.stg_courses) as instructors
-where instructor_name is not null
+    warehouse.key(key) as instructor_key,
+    key as instructor_name
+from (select distinct key from staging.instructors_seen) as instructors

@@ -1,19 +1,15 @@
--- one row per student: enrolled, in the roster, or only referenced (inferred). key: student_id
--- reads: staging.stg_enrollments, staging.stg_students, staging.snapshot_ends, staging.stg_progress, staging.stg_tickets,
--- staging.stg_attendance, staging.stg_assessments
+-- one row per student: enrolled, in the roster, or only referenced (inferred). key: student_key of student_id
+-- reads: staging.stg_enrollments, staging.stg_students, staging.snapshot_ends, staging.students_seen
 -- the roster is always read whole, because a student vanishes without a change to the row
--- :..._since = the build consumed last time; 0 = everything
+-- :since = per dataset the build consumed last time; 0 = everything
 with referenced as (
-    select student_id from staging.stg_progress where _build > :stg_progress_since
-    union all
-    select student_id from staging.stg_tickets where _build > :stg_tickets_since
-    union all
-    select student_id from staging.stg_attendance where _build > :stg_attendance_since
-    union all
-    select student_id from staging.stg_assessments where _build > :stg_assessments_since
+    select key as student_id
+    from staging.students_seen
+    where not is_own and _build > (cast(:since as jsonb) ->> dataset)::bigint
 ),
 touched as (
-    select student_id from staging.stg_enrollments where _build > :stg_enrollments_since
+    select student_id from staging.stg_enrollments
+    where _build > (cast(:since as jsonb) ->> 'students_enrollment')::bigint
     union
     select student_id from staging.stg_students
     union

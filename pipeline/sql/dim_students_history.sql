@@ -1,5 +1,6 @@
--- one row per student and span of days in which nothing known of the student changed. key: student_id, valid_from
--- reads: staging.student_versions, staging.snapshot_ends; dates are drop dates, so the order of arrival does not matter
+-- one row per student and span of days in which nothing known of the student changed. key: student_key of student_id, valid_from
+-- reads: staging.student_versions (written with staging.stg_enrollments and staging.stg_students), staging.snapshot_ends
+-- dates are drop dates, so the order of arrival does not matter
 -- students of a roster are always read whole, because one vanishes without a new version
 -- :stg_enrollments_since = the build consumed last time; 0 = everything
 with touched as (

@@ -97,7 +97,7 @@ def settle_against_staging(cleaning: Cleaning, *, everything: bool) -> bool:
 
     Unless the new rows are everything there is, those older than the current row lose to it.
     """
-    moved = " or ".join(f"s.{name} is distinct from c.{name}" for name in cleaning.dataset.groups) or "false"
+    moved = " or ".join(f"s.{name} is distinct from c.{name}" for name in cleaning.dataset.moved_by) or "false"
     wins = "true" if everything else "(n.drop_date, c._drop_id, c._line) > (o.drop_date, s._drop_id, s._line)"
     cleaning.run(f"""
         create temp table contest on commit drop as

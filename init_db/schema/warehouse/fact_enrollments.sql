@@ -8,4 +8,6 @@ create table warehouse.fact_enrollments (
 );
 create index on warehouse.fact_enrollments (program_key);
 comment on table warehouse.fact_enrollments is 'one row per enrolled student';
-comment on column warehouse.fact_enrollments.fee_paid is 'rupees';
+comment on column warehouse.fact_enrollments.enrollment_date is 'day of enrolment';
+comment on column warehouse.fact_enrollments.fee_paid is 'fee in rupees; 0 when missing';
+comment on column warehouse.fact_enrollments.payment_status is 'COMPLETED, PENDING, PARTIAL, REFUNDED, FAILED or UNKNOWN';

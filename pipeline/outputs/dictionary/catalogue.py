@@ -12,6 +12,7 @@ from functools import cached_property
 from sqlalchemy import Connection, text
 
 import init_db
+from pipeline import queries
 from pipeline.audit import graph
 from pipeline.datasets import DATASETS
 from pipeline.outputs.dictionary import lineage
@@ -143,7 +144,7 @@ class Catalogue:
     def __init__(self, db: Connection) -> None:
         self.relations, self.schemas, self.functions = relations(db), schemas(db), functions(db)
         self.steps = {step.target: step for step in graph()}
-        views = {name: lineage.named(declared()[name]) for name, found in self.relations.items() if found.is_view}
+        views = {name: queries.named(declared()[name]) for name, found in self.relations.items() if found.is_view}
         self.made_from = lineage.sources()
         self.reads: dict[str, list[str]] = {**self.made_from, **views}
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+from pipeline import queries
 from pipeline.audit import graph
 from pipeline.config import PROJECT
 from pipeline.datasets import DATASETS
@@ -21,7 +22,6 @@ LAYERS = {
     "output": "files for people",
 }
 EVERYTHING = "every table"
-TABLE = re.compile(r"\b((?:raw|etl|staging|warehouse|analytics)\.\w+)\b(?!\()")
 
 
 # --- what is made from what -----------------------------------------------------------------------------------------
@@ -29,28 +29,12 @@ TABLE = re.compile(r"\b((?:raw|etl|staging|warehouse|analytics)\.\w+)\b(?!\()")
 
 def reads(step: Step) -> list[str]:
     """The tables and views that a step reads: as its query's header lists them, then any other that the query names."""
-    queries = [(PROJECT / recipe).read_text(encoding="utf-8") for recipe in step.recipes() if recipe.endswith(".sql")]
-    if step.gates or not queries:
+    texts = [(PROJECT / recipe).read_text(encoding="utf-8") for recipe in step.recipes() if recipe.endswith(".sql")]
+    if step.gates or not texts:
         return [above.target for above in step.steps() if not above.gates]
-    found = named("\n".join(queries))
-    listed = [name for sql in queries for name in TABLE.findall(head(sql)) if name in found]
-    return list(dict.fromkeys([*listed, *found]))
-
-
-def named(sql: str) -> list[str]:
-    """The tables and views that a query names."""
-    return list(dict.fromkeys(TABLE.findall(re.sub("--.*|'[^']*'", "", sql))))
-
-
-def head(sql: str) -> str:
-    """The comment on top of a query, as one line."""
-    comment = re.match(r"(?:--.*\n)*", sql)
-    return " ".join(line.removeprefix("--").strip() for line in comment[0].splitlines()) if comment else ""
-
-
-def grain(sql: str) -> str:
-    """What a row of a query is, as its head begins."""
-    return re.split(r"[.,;]? (?:key|reads): ", head(sql))[0]
+    found = queries.named("\n".join(texts))
+    listed = [name for sql in texts for name in queries.reads(sql) if name in found]
+    return list(dict.fromkeys([*listed, *found, *queries.tables(found)]))
 
 
 def sources() -> dict[str, list[str]]:

@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 import init_db
+from pipeline import queries
 from pipeline.checks import HEADER
 from pipeline.config import PROJECT
 from pipeline.datasets import DATASETS
@@ -225,7 +226,7 @@ def _facts(all_of: Catalogue, relation: Relation) -> Iterator[str]:
     rules = ["pipeline/rules/__init__.py"] if any(isinstance(step, Staged) for step in makers) else []
     recipes = list(dict.fromkeys([*rules, *(recipe for step in makers for recipe in step.recipes())]))
     grain = [
-        lineage.grain((PROJECT / recipe).read_text(encoding="utf-8")) for recipe in recipes if recipe.endswith(".sql")
+        queries.grain((PROJECT / recipe).read_text(encoding="utf-8")) for recipe in recipes if recipe.endswith(".sql")
     ]
     yield from (f"- **grain** {_text(said)}" for said in grain)
     if relation.key:

@@ -1,8 +1,4 @@
-"""`python -m pipeline.datasets`: write the DDL of what is declared here, for people to read and git to keep.
-
-Derived relations (`init_db/schema/staging`) are written anew. Raw is state and only ever migrated: a table or column
-that no state file makes yet goes into a new one. A test holds the files and the declarations equal.
-"""
+"""The tables of raw and staging, as the declarations make them."""
 
 from __future__ import annotations
 
@@ -10,7 +6,7 @@ import re
 from pathlib import Path
 
 from pipeline.datasets import DATASETS
-from pipeline.datasets.declaration import Column, Dataset
+from pipeline.datasets.declaration import DELETE, Column, Dataset
 
 INIT_DB = Path(__file__).parents[2] / "init_db"
 PROVENANCE = """\
@@ -19,40 +15,17 @@ PROVENANCE = """\
     _drop_id bigint not null,
     _line bigint not null,
     _build bigint not null"""
-# View of staging -> (its SELECT for one dataset, the comments on it and its columns).
-VIEWS = {
-    "accepted_keys": (
-        "select '{d.name}' as dataset, {d.key} as key, _drop_id, _line from staging.{d.table}",
-        {
-            "": "the newest accepted record of every key, over all datasets",
-            "dataset": "name of the dataset",
-            "key": "the natural key of its row",
-        },
-    ),
-    "raw_records": (
-        "select _drop_id, _line, _extra from raw.{d.name}",
-        {
-            "": "where every record of raw stands, over all datasets",
-            "_extra": "its cells outside the declared columns, by their place in the header",
-        },
-    ),
-}
 MADE_COLUMN = re.compile(r"create table if not exists raw\.(\w+) \((.*?)\n\);", re.DOTALL)
 ADDED_COLUMN = re.compile(r"alter table raw\.(\w+) add column if not exists (\w+)")
-
-
-def files() -> dict[str, str]:
-    """Path below init_db -> content, of every relation of staging that is made from the declarations."""
-    tables = {f"schema/staging/{dataset.table}.sql": staged(dataset) for dataset in DATASETS.values()}
-    return tables | {f"schema/staging/{name}.sql": view(name) for name in VIEWS}
 
 
 def staged(dataset: Dataset) -> str:
     """The DDL of a staged table."""
     table = f"staging.{dataset.table}"
     lines = [line for column in dataset.columns for line in _staged_columns(dataset, column)]
+    together = [f"primary key ({dataset.key})"] if len(dataset.keys) > 1 else []
     indexes = [
-        *(["(_build) where _build > 1"] if dataset.mode == "append" else []),
+        *(["(_build) where _build > 1"] if dataset.mode != "snapshot" else []),
         *(f"({column.name})" for column in dataset.columns if column.indexed),
         f"({dataset.key}) where flags <> '{{}}'",
     ]
@@ -61,11 +34,11 @@ def staged(dataset: Dataset) -> str:
         [
             f"create table {table} (",
             *(f"    {line}," for line in lines),
-            PROVENANCE,
+            ",\n".join([PROVENANCE, *(f"    {line}" for line in together)]),
             ");",
             *(f"create index on {table} {index};" for index in indexes),
-            f"comment on table {table} is {_quoted(f'{dataset.row}: the newest accepted record of {dataset.name}')};",
-            *(f"comment on column {table}.{name} is {_quoted(comment)};" for name, comment in comments),
+            f"comment on table {table} is {quoted(f'{dataset.row}: the newest accepted record of {dataset.name}')};",
+            *(f"comment on column {table}.{name} is {quoted(comment)};" for name, comment in comments),
             "",
         ]
     )
@@ -73,30 +46,26 @@ def staged(dataset: Dataset) -> str:
 
 def _staged_columns(dataset: Dataset, column: Column) -> list[str]:
     """Keys and ids are compared byte by byte: the same order on every server, and faster to sort."""
-    key = column.name == dataset.key
+    key = column.name in dataset.keys
     collated = ' collate "C"' if key or column.name.endswith("_id") else ""
-    constraint = " primary key" if key else " not null" if column.never_null else ""
-    spelled = {"timestamp with time zone": "timestamptz", "text[]": "text []"}
+    never_null = " not null"
+    if dataset.operation and not key and column.name != dataset.operation:  # of a deletion the key alone is known
+        never_null = f" check ({column.name} is not null or {dataset.operation} = '{DELETE}')"
+    constraint = " primary key" if key and len(dataset.keys) == 1 else never_null if column.never_null or key else ""
     (name, kind), *more = column.staged
-    kind = spelled.get(kind, kind).replace(",", ", ")
+    kind = spelled(kind)
     return [f"{name} {kind}{collated}{constraint}", *(f"{other} {kind}" for other, kind in more)]
+
+
+def spelled(kind: str) -> str:
+    """A type as the files write it."""
+    return {"timestamp with time zone": "timestamptz", "text[]": "text []"}.get(kind, kind).replace(",", ", ")
 
 
 def _comments(column: Column) -> list[tuple[str, str]]:
     of_parts = ("first word of {}", "the other words of {}")
     parts = zip(column.staged[1:], of_parts, strict=False)
     return [(column.name, column.comment), *((name, said.format(column.name)) for (name, _), said in parts)]
-
-
-def view(name: str) -> str:
-    """The DDL of a view over all datasets."""
-    select, comments = VIEWS[name]
-    selects = "\nunion all\n".join(select.format(d=dataset) for dataset in DATASETS.values())
-    said = [
-        f"comment on {f'column staging.{name}.{column}' if column else f'view staging.{name}'} is {_quoted(comment)};"
-        for column, comment in comments.items()
-    ]
-    return "\n".join([f"create view staging.{name} as", f"{selects};", *said, ""])
 
 
 # --- raw ------------------------------------------------------------------------------------------------------------
@@ -146,27 +115,5 @@ comment on table raw.{name} is 'records of {name} files, as text';
 """
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
-
-
-def main() -> None:
-    """Write what differs, and say so."""
-    for name, content in files().items():
-        path = INIT_DB / name
-        if not path.exists() or path.read_text(encoding="utf-8") != content:
-            path.write_text(content, encoding="utf-8")
-            print(f"written: init_db/{name}")
-    if statements := migration():
-        number = 1 + max(int(path.name.split("_")[1]) for path in INIT_DB.glob("state_*.sql"))
-        path = INIT_DB / f"state_{number:02}_raw.sql"
-        path.write_text(
-            "-- What the declarations in pipeline/datasets added to raw.\n"
-            f"-- State: only ever migrated forward (a later state_NN file), never dropped.\n\n{statements}",
-            encoding="utf-8",
-        )
-        print(f"written: init_db/{path.name}")
-
-
-if __name__ == "__main__":
-    main()
