@@ -182,7 +182,7 @@ class TicketAnalysis(Enrichment):
     """Mood, subject and urgency of each support ticket."""
 
     target, key, agent = "warehouse.ai_ticket_analysis", ("ticket_id",), "ticket_analysis"
-    rules = ("tickets/*.py",)
+    rules = ("tickets/*.py", "tickets/*.toml")
 
     def analyst(self) -> Any:
         from agents.tickets import TicketAgent

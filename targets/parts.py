@@ -8,6 +8,7 @@ import hashlib
 import json
 import re
 import symtable
+import tomllib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -46,6 +47,8 @@ def _source(path: Path, _mtime_ns: int, _size: int) -> tuple[str, frozenset[str]
     names = source
     if path.suffix == ".py":  # comments and layout change no result
         source = names = ast.dump(_without_docstrings(ast.parse(source))).encode()
+    if path.suffix == ".toml":  # in its order: of two words with one meaning, the first may count
+        source = json.dumps(tomllib.loads(source.decode()), default=str).encode()
     if path.suffix == ".sql":
         query = source.decode()
         header = CHECK_HEADER.match(query)
@@ -54,7 +57,7 @@ def _source(path: Path, _mtime_ns: int, _size: int) -> tuple[str, frozenset[str]
 
 
 def source_digest(path: Path) -> str:
-    """Digest of a recipe: Python by its syntax tree, SQL without comments and layout, any other file by its bytes.
+    """Digest of a recipe: Python by its syntax tree, SQL and TOML without comments and layout, other files by bytes.
 
     The first line of a check is no comment: it says how severe it is and what must hold.
     """

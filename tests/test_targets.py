@@ -97,6 +97,20 @@ def test_code_of_a_python_recipe_counts(tmp_path, given, instead):
     assert recipe_digest(tmp_path, SOURCE.replace(given, instead)) != recipe_digest(tmp_path, SOURCE)
 
 
+WORDS = "[tags]  # of words\nlong = 'week, year'\nsoon = 'today'\n"
+
+
+@pytest.mark.parametrize("given, instead", [("  # of words", ""), (" = ", "  =  "), ("\nsoon", "\n\n# how soon\nsoon")])
+def test_comments_and_layout_of_a_table_of_words_rebuild_nothing(tmp_path, given, instead):
+    assert given in WORDS
+    assert recipe_digest(tmp_path, WORDS.replace(given, instead), "a.toml") == recipe_digest(tmp_path, WORDS, "a.toml")
+
+
+@pytest.mark.parametrize("given, instead", [("week", "weeks"), ("long", "lengthy"), ("[tags]", "[topics]")])
+def test_words_and_where_they_stand_count(tmp_path, given, instead):
+    assert recipe_digest(tmp_path, WORDS.replace(given, instead), "a.toml") != recipe_digest(tmp_path, WORDS, "a.toml")
+
+
 QUERY = "-- one row. key: a\nselect\n    a, -- why\n    '-- said' as b\nfrom t\n"
 
 

@@ -12,13 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.protocol import Unusable
-from agents.tickets import CATEGORIES, PRIORITIES, SENTIMENTS, Ticket, TicketAgent, TicketOpinion, lexicon, subjects
+from agents.tickets import CATEGORIES, PRIORITIES, SENTIMENTS, Ticket, TicketAgent, TicketOpinion, lexicon
 from agents.tickets.issues import CODES
 from agents.tickets.replies import TEMPLATES, code
 from agents.tickets.words import mend, read, stem
 from bench.tickets import ASPECTS, HALVES, accuracy, answers, labelled, macro_f1, tickets_per_second
 from pipeline.config import PROJECT
 from pipeline.datasets import support_tickets
+from pipeline.enrich import ENRICHMENT
 
 AGENT = TicketAgent()
 
@@ -316,7 +317,13 @@ def test_a_slip_of_one_letter_is_mended(typed, meant):
 def test_no_phrase_of_the_lexicon_is_longer_than_it_can_match_or_empty():
     for phrase in lexicon.meanings():
         assert phrase == " ".join(phrase.split()) and not phrase.startswith("~") and not phrase.endswith("~")
-    assert set(subjects.CATEGORIES) == set(CATEGORIES)
+    assert {category for meaning in lexicon.meanings().values() for category, _ in meaning.hints} == set(CATEGORIES)
+
+
+def test_the_words_are_a_part_of_exactly_the_steps_that_read_them():
+    reading = {step for step in ENRICHMENT if "agents/tickets/lexicon.py" in step().recipes()}
+    for words in ("agents/tickets/lexicon.toml", "agents/tickets/subjects.toml"):
+        assert {step for step in ENRICHMENT if words in step().recipes()} == reading != set()
 
 
 def test_sentences_end_at_marks_and_lines():

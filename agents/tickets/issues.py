@@ -1,6 +1,6 @@
 """What a ticket is about, in words that can be counted: the key issues.
 
-An issue is a topic of `subjects.py` in a certain situation: videos, and something fails; a refund, and it is asked for.
+An issue is a topic of subjects.toml in a certain situation: videos, and something fails; a refund, and it is asked for.
 The table says it all; its codes are the vocabulary of `TicketOpinion.key_issues`, in order of weight.
 """
 

@@ -156,7 +156,7 @@ def _clause_end(sentence: Sentence, start: int) -> int:
 def _failures(sentence: Sentence, turned: dict[int, int]) -> int:
     """Words of failure that are not negated, and negated verbs of working: "never load", "has not arrived"."""
     told = sum(hit.start not in turned and not hit.meaning.tags.isdisjoint(FAILING) for hit in sentence.hits)
-    return told + len({turned[at] for at in turned if sentence.tokens[at].text in lexicon.FAILS_WHEN_NEGATED})
+    return told + len({turned[at] for at in turned if sentence.tokens[at].text in lexicon.fails_when_negated()})
 
 
 def _is_supposed(sentence: Sentence) -> bool:

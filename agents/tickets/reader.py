@@ -3,7 +3,8 @@
     mood.py      the sentiment and its score
     issues.py    the key issues
     replies.py   the response templates
-    lexicon.py   what words mean (subjects.py: what they are about); words.py finds them in a text; language.py
+    lexicon.py   what words mean (lexicon.toml) and what they are about (subjects.toml): data, to be read and corrected
+                 by people who don't program; words.py finds them in a text; language.py
 
 Only English is read. A ticket in another language (`other`) is Neutral with a score of 0, and of Medium priority so
 that it does not wait long for somebody who can read it; its category is found as far as it uses international words. A

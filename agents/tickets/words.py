@@ -68,7 +68,7 @@ class Sentence(NamedTuple):
 def stem(word: str) -> str:
     """charged, charges, charging -> charg; studies -> studi, study -> studi. Not a word, but the same for all forms."""
     word = word.replace("’", "'").removesuffix("'s")
-    if len(word) <= 3 or not word.isascii() or word in lexicon.NOT_A_FORM:
+    if len(word) <= 3 or not word.isascii() or word in lexicon.not_a_form():
         return word
     if word.endswith("ies") or word.endswith("ied"):
         return word[:-2]
@@ -138,7 +138,7 @@ def _merged(phrases: list[Phrase]) -> list[Phrase]:
 def lexicon_stems() -> frozenset[str]:
     """Stems of the words that stand alone in the lexicon."""
     alone = {first for first, phrases in lexicon_phrases().items() if any(not others for others, _ in phrases)}
-    return frozenset(alone | {stem(word) for word in lexicon.FAILS_WHEN_NEGATED})
+    return frozenset(alone | {stem(word) for word in lexicon.fails_when_negated()})
 
 
 @functools.cache
@@ -202,7 +202,7 @@ def read(text: str) -> list[Sentence]:
 @functools.lru_cache(maxsize=50_000)
 def _token(found: str) -> Token:
     lower = found.lower()
-    loud = found.isupper() and len(found) > 2 and lower not in lexicon.ACRONYMS
+    loud = found.isupper() and len(found) > 2 and lower not in lexicon.acronyms()
     return Token(lower, mend(lower), loud or bool(_STRETCHED.search(lower)))
 
 
