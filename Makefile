@@ -41,7 +41,7 @@ test-all: $(ready) ## the integration tests, which make test leaves out (15 to 2
 test-faults: $(ready) ## the long tests: stopped at every point, killed at random, every change, thousands of damaged files
 	@"$(BIN)/python" -m pytest -m faults
 
-test-mutants: $(ready) ## bring back ten ways to lose data, one by one, and see that the tests notice
+test-mutants: $(ready) ## bring back ways to lose data, leave declarations out, one by one, and see that the tests notice
 	@"$(BIN)/python" -m tests.mutants.run
 
 plan: $(ready) ## what would run, and why

@@ -1,28 +1,17 @@
-"""What make must do, worked out apart from how `Step` does it: from what each target declares, and nothing else.
+"""What make must do, worked out apart from how `Step` does it.
 
-A target declares recipe files, options, definitions, a dataset (whose columns name their rules) and what it requires.
-`Oracle.rebuilt` says which targets a change of any of these makes out of date: those that name it, and all that is
-made from them.
+tests/depends.py says what each target depends on, from the texts that make it; `Oracle.rebuilt` says which targets a
+change of any of these makes out of date: those that depend on it, and all that is made from them.
 """
 
 from __future__ import annotations
 
-import re
-
 import luigi
+from depends import STAGED, names_of, numbers, upstream_of
 
-from pipeline.config import PROJECT
 from pipeline.datasets import DATASETS
-from pipeline.enrich import Enrichment
-from pipeline.ingest import Raw
 from pipeline.outputs.intake import EduFlow
-from pipeline.staging import Staged
 from pipeline.step import Step
-
-# Said in the code of a step, not in its declarations: these also show which drops wait for a person.
-SHOWS_INTAKE = {"output/report", "output/insights", "output/run_summary"}
-# Likewise: these show which rejected rows are open, and a person can refuse one.
-SHOWS_REJECTS = {"output/report", "output/rejects", "output/run_summary"}
 
 
 class Oracle:
@@ -32,7 +21,7 @@ class Oracle:
         self.steps: dict[str, Step] = {}
         self._collect(EduFlow())
         self.names = {target: names_of(step) for target, step in self.steps.items()}
-        self.made_from = {target: made_from(step) for target, step in self.steps.items()}
+        self.made_from = {target: upstream_of(step, self.steps) for target, step in self.steps.items()}
 
     def _collect(self, task: luigi.Task) -> None:
         if isinstance(task, Step) and task.target in self.steps:
@@ -44,78 +33,40 @@ class Oracle:
 
     def rebuilt(self, *changes: str) -> set[str]:
         """The targets that are out of date after changes of what they name."""
-        return _closed({target for target, names in self.names.items() if names & set(changes)}, self.made_from)
+        return rebuilt(one_by_one(changes), self.names, self.made_from)
 
     def forgotten(self, target: str) -> set[str]:
         """The target and all that reads it: what was made from a damaged one may be damaged, too."""
-        return _closed({target}, {name: reads(step) for name, step in self.steps.items()})
+        reads = {name: set(above) for name, above in self.made_from.items()}
+        for name in STAGED:
+            if "reference:city_master" in self.names[name]:  # of reference data only the newest content is a part
+                reads[name].add("staging.stg_cities")
+        return closed({target}, reads)
 
     def changes(self, kind: str) -> list[str]:
         """Every name of this kind that some target depends on."""
         return sorted({name for names in self.names.values() for name in names if name.startswith(kind + ":")})
 
 
-def names_of(step: Step) -> set[str]:
-    if isinstance(step, Raw):  # a drop is landed once, whatever the code becomes
-        return {f"drops:{step.dataset.name}"}
-    names = {f"recipe:{path}" for path in step.recipes()} | {f"option:{key}" for key in step.options}
-    names |= {f"definition:{name}" for name in step.definitions}
-    if step.dataset is not None:
-        names |= {f"contract:{step.dataset.name}"} | {f"reference:{name}" for name in step.dataset.lookups}
-    if isinstance(step, Staged):
-        names |= {f"rule:{rule}" for rule in rules_of(step)}
-    names |= {f"ddl:{name}" for name in ddl_of(step)}
-    if isinstance(step, Enrichment):  # who answers: a language model, or the rules and why
-        names.add(f"engine:{step.agent}")
-    if step.target in SHOWS_INTAKE:
-        names.add("intake:")
-    if step.target in SHOWS_REJECTS:
-        names.add("decisions:rejected rows")
-    return names
+def rebuilt(changes: set[str], names: dict[str, set[str]], made_from: dict[str, set[str]]) -> set[str]:
+    return closed({target for target, named in names.items() if named & changes}, made_from)
 
 
-def rules_of(step: Staged) -> set[str]:
-    """The rules of its columns, what cleans any frame, and the city list if its rows are looked up there."""
-    return {"clean", *(column.rule for column in step.dataset.columns), *(["Cities"] if step.dataset.lookups else [])}
-
-
-FILES = {f"{path.parent.name}.{path.stem}": path.read_text() for path in (PROJECT / "init_db/schema").glob("*/*.sql")}
-NO_TARGETS = {name for name, ddl in FILES.items() if re.search("^create (view|function)", ddl, re.MULTILINE)}
-
-
-def ddl_of(step: Step) -> set[str]:
-    """Its table (of students, also that of their versions), and the views and functions that it is made with."""
-    own = {step.target} & FILES.keys()
-    if isinstance(step, Staged) and step.dataset.versions:
-        own.add(f"staging.{step.dataset.versions}")
-    texts = [(PROJECT / path).read_text() for path in step.recipes()] + [FILES[name] for name in own]
-    used: set[str] = set()
-    while more := {name for name in NO_TARGETS - used if any(re.search(rf"\b{name}\b", text) for text in texts)}:
-        used |= more
-        texts += [FILES[name] for name in more]
-    return own | used
-
-
-def reads(step: luigi.Task) -> set[str]:
-    """What it requires, and what a goal that it requires stands for."""
-    found: set[str] = set()
-    for above in luigi.task.flatten(step.requires()):
-        if isinstance(above, luigi.WrapperTask):
-            found |= reads(above)
-        elif isinstance(above, Step) and not above.gates:
-            found.add(above.target)
-    return found
-
-
-def made_from(step: Step) -> set[str]:
-    """Of reference data only the newest content counts (`reference:`)."""
-    return {target for target in reads(step) if not isinstance(step, Staged) or target == f"raw.{step.dataset.name}"}
-
-
-def _closed(hit: set[str], above: dict[str, set[str]]) -> set[str]:
+def closed(hit: set[str], above: dict[str, set[str]]) -> set[str]:
+    """Also all that is made from these."""
     while more := {target for target, targets in above.items() if targets & hit} - hit:
         hit = hit | more
     return hit
+
+
+def one_by_one(changes) -> set[str]:
+    """`definition:RISK` -> each number of it."""
+    found = set(changes)
+    for name in changes:
+        kind, _, what = name.partition(":")
+        if kind == "definition":
+            found = found - {name} | {f"definition:{number}" for number in numbers(what)}
+    return found
 
 
 # --- a small school -------------------------------------------------------------------------------------------------

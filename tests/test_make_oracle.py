@@ -20,7 +20,7 @@ from typing import Any
 import psycopg2
 import pytest
 from conftest import House, csv_text, url
-from oracle import CORRECTED, SECOND, Oracle, first_days
+from oracle import CORRECTED, SECOND, Oracle, closed, first_days, one_by_one, rebuilt
 from test_guard import artifacts
 from test_staging import everything
 
@@ -177,7 +177,7 @@ def copied(make, tmp_path) -> Make:
 
 
 def some(items: list, *chosen: str) -> list:
-    """The chosen ones in `make test`, the others in `make test-faults`."""
+    """The chosen ones in `make test-all`, the others in `make test-faults`."""
     return [item if item in chosen else pytest.param(item, marks=faults) for item in items]
 
 
@@ -185,15 +185,27 @@ TABLES = [target for target in ORACLE.steps if "/" not in target]
 ARTIFACTS = [target for target, step in ORACLE.steps.items() if isinstance(step, Artifact)]
 
 
-def test_the_parts_of_a_target_are_what_it_declares(make):
-    """Else the oracle is blind to a kind of part, and nothing below tries it."""
+@pytest.fixture
+def declared(house) -> dict[str, set[str]]:
+    """Target -> the names of its parts, of an empty database."""
     with transaction() as db:
         state = read_state(db)
-    parts = {
-        target: {name for name in step.parts(state) if not name.startswith("upstream:")}
-        for target, step in ORACLE.steps.items()
+        return {target: one_by_one(step.parts(state)) for target, step in ORACLE.steps.items()}
+
+
+@pytest.mark.smoke
+def test_what_steps_declare_rebuilds_what_depends_on_it(declared):
+    """A recipe, rule, definition, option or input that a step leaves out, and one that it does not need."""
+    above = {
+        target: {name.removeprefix("upstream:") for name in parts if name.startswith("upstream:")}
+        for target, parts in declared.items()
     }
-    assert parts == ORACLE.names
+    readers = {target: closed({target}, above) for target in ORACLE.steps}
+    assert readers == {target: closed({target}, ORACLE.made_from) for target in ORACLE.steps}
+    named = {name for parts in declared.values() for name in parts if not name.startswith("upstream:")}
+    changes = named.union(*ORACLE.names.values())
+    wrong = {change: rebuilt({change}, declared, above) ^ ORACLE.rebuilt(change) for change in changes}
+    assert {change: targets for change, targets in wrong.items() if targets} == {}
 
 
 # --- files and decisions --------------------------------------------------------------------------------------------

@@ -1,4 +1,5 @@
-"""The ways to lose data that were once reproduced, each as a change of today's code that brings it back.
+"""The ways to lose data that were once reproduced, each as a change of today's code that brings it back; and what a
+step can leave out of its declaration, so that a change is never noticed.
 
 A change is a text of a file, which must be there exactly once, and what stands there instead. `tests` are those that
 must notice: they fail with the change, and pass without.
@@ -45,6 +46,7 @@ RECORD_FIRST = """            with options.database.transaction() as first:
 """
 
 COPY_MANY = '    copy_in(db, f"raw.{dataset.name}", [pa.concat_tables(tables)] if tables else [])\n'
+ORACLE = "test_make_oracle.py::test_what_steps_declare_rebuilds_what_depends_on_it"
 
 MUTANTS = (
     mutant(
@@ -123,5 +125,47 @@ MUTANTS = (
         "    key = (os.getpid(), database.key)\n",
         "    key = (0, database.key)\n",
         "test_durability.py::test_a_forked_process_has_a_connection_of_its_own",
+    ),
+    mutant(
+        *("an option left out of a step", "pipeline/warehouse.py"),
+        '("only_row",), ("as_of",)',
+        '("only_row",), ()',
+        ORACLE,
+    ),
+    mutant(
+        *("an option left out of a dataset", "pipeline/datasets/declaration.py"),
+        '"attendance": ("attendance_status",)',
+        '"attendance": ()',
+        ORACLE,
+    ),
+    mutant(
+        *("a definition left out of a step", "pipeline/enrich.py"),
+        '("risk.py", "wording.py"), ("RISK",)',
+        '("risk.py", "wording.py"), ()',
+        ORACLE,
+    ),
+    mutant(
+        *("a recipe left out of a step", "pipeline/outputs/rejects.py"),
+        '("pipeline/sources/formulas.py",)',
+        "()",
+        ORACLE,
+    ),
+    mutant(
+        *("a module left out of an agent's", "pipeline/enrich.py"),
+        '("quality.py", "causes.py", "wording.py")',
+        '("quality.py", "wording.py")',
+        ORACLE,
+    ),
+    mutant(
+        *("a rule left out of a dataset", "pipeline/staging/__init__.py"),
+        "dict.fromkeys(column.rule for column in dataset.columns)",
+        'dict.fromkeys(column.rule for column in dataset.columns if column.rule != "grade")',
+        ORACLE,
+    ),
+    mutant(
+        *("an input left out of a step", "pipeline/outputs/pages.py"),
+        "[Insights(), CheckAnalytics()]",
+        "[CheckAnalytics()]",
+        ORACLE,
     ),
 )  # fmt: skip
