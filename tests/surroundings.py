@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 PROJECT = Path(__file__).parent.parent
-OURS = ("pipeline", "targets", "agents", "init_db", "luigi.cfg")
+OURS = ("pipeline", "targets", "agents", "init_db", "luigi.cfg", "eduflow.py")
 
 
 @contextmanager

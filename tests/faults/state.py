@@ -18,7 +18,7 @@ ABOUT_THE_RUN = ("run_summary", "metrics")
 
 COLUMNS = """
     select c.oid::regclass::text as name, n.nspname as schema, a.attname as column,
-        a.atttypid = 'timestamptz'::regtype as is_time
+        a.atttypid = 'timestamptz'::regtype as is_time, a.atttypid = 'json'::regtype as is_json
     from pg_class as c
     inner join pg_namespace as n on c.relnamespace = n.oid and n.nspname = any(%s)
     inner join pg_attribute as a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
@@ -69,9 +69,10 @@ def _columns(cursor: Any, schemas: tuple[str, ...]) -> dict[str, list[str]]:
     """table -> its columns; of times in the ledger only whether there is one."""
     cursor.execute(COLUMNS, [list(schemas)])
     tables: dict[str, list[str]] = {}
-    for table, schema, column, is_time in cursor.fetchall():
+    for table, schema, column, is_time, is_json in cursor.fetchall():
         if table != "etl.runs" and column not in VOLATILE:
-            kept = f'"{column}" is not null as "{column}"' if schema == "etl" and is_time else f'"{column}"'
+            kept = f'"{column}"::text' if is_json else f'"{column}"'  # no json has a hash
+            kept = f'"{column}" is not null as "{column}"' if schema == "etl" and is_time else kept
             tables.setdefault(table, []).append(kept)
     return tables
 
