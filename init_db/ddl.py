@@ -156,9 +156,14 @@ def run_as_it_is(db: Connection, sql: str) -> None:
 
 def state_tables() -> set[str]:
     """The tables of raw and the ledger that the state files make."""
-    files = FOLDER.parent.glob("state_*.sql")
-    return {
-        name
-        for path in files
-        for name in re.findall(r"create table if not exists (\w+\.\w+)", path.read_text(encoding="utf-8"))
-    }
+    return _made_by_state("create table if not exists")
+
+
+def state_functions() -> set[str]:
+    """The functions of the ledger that the state files make; no two of one name."""
+    return _made_by_state("create or replace function")
+
+
+def _made_by_state(how: str) -> set[str]:
+    files = [path.read_text(encoding="utf-8") for path in FOLDER.parent.glob("state_*.sql")]
+    return {name for text in files for name in re.findall(rf"(?m)^{how} (\w+\.\w+)", text)}

@@ -14,7 +14,16 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from init_db import rights
-from init_db.ddl import DERIVED, STATE, Relation, relations, run_as_it_is, schema_comment, state_tables
+from init_db.ddl import (
+    DERIVED,
+    STATE,
+    Relation,
+    relations,
+    run_as_it_is,
+    schema_comment,
+    state_functions,
+    state_tables,
+)
 from init_db.ownership import DATABASE, FOUND, PARTS, NotOursError, Present, dependents, some
 
 # Serialises set-up between processes: any constant does, as long as nobody else takes it.
@@ -330,6 +339,8 @@ def remove_all(db: Connection) -> list[str]:
     there = "select schemaname || '.' || tablename from pg_tables where schemaname = any(:schemas)"
     state = state_tables() & set(db.execute(text(there), {"schemas": list(STATE)}).scalars())
     run_as_it_is(db, f"drop table {', '.join(sorted(state))} restrict")
+    if functions := ", ".join(sorted(state_functions())):
+        run_as_it_is(db, f"drop function if exists {functions} restrict")
     kept = db.execute(
         text("""
             select n.nspname from pg_namespace as n where n.nspname = any(:schemas) and exists (

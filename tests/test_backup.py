@@ -170,6 +170,8 @@ def test_purge_of_an_own_server_drops_what_is_eduflows_and_nothing_else(filled, 
     filled.query("drop view public.looks")
     assert filled.do("purge", "--yes") == 0
     assert "schema analytics stays" in capsys.readouterr().out
+    schemas = "select nspname from pg_namespace where nspname !~ '^pg_' and nspname <> 'information_schema' order by 1"
+    assert filled.query(schemas) == [("analytics",), ("public",)]
     left = filled.query("""
         select n.nspname || '.' || relname from pg_class as c inner join pg_namespace as n on c.relnamespace = n.oid
         where relkind in ('r', 'v') and n.nspname not in ('pg_catalog', 'information_schema') order by 1
