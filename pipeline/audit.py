@@ -93,14 +93,14 @@ def verify(db: Connection, state: State) -> list[Damage]:
 def _raw_damage(db: Connection) -> Iterator[Damage]:
     for name in DATASETS:
         query = f"""
-            select d.drop_id, d.path, d.rows, coalesce(r.rows, 0) as found
+            select d.drop_id, coalesce(d.path, d.dataset) as name, d.rows, coalesce(r.rows, 0) as found
             from etl.drops as d
             left join (select _drop_id, count(*) as rows from raw.{name} group by 1) as r on d.drop_id = r._drop_id
             where d.dataset = :dataset and d.landed_at is not null and d.rows <> coalesce(r.rows, 0)
         """
         for row in db.execute(text(query), {"dataset": name}):
             what = (
-                f"raw.{name} holds {row.found:,} of the {row.rows:,} records of drop {row.drop_id} ({shown(row.path)})"
+                f"raw.{name} holds {row.found:,} of the {row.rows:,} records of drop {row.drop_id} ({shown(row.name)})"
             )
             yield Damage(f"raw.{name}", what, row.drop_id)
 
@@ -224,14 +224,14 @@ def retract_drop(db: Connection, drop_id: int) -> str:
 
 
 def _decided(db: Connection, drop_id: int, statuses: tuple[str, ...], otherwise: str) -> str:
-    """The path of a drop that can be decided on, locked until the transaction ends; UserError for any other one."""
-    query = text("select status, path from etl.drops where drop_id = :drop for update")
+    """The name of a drop that can be decided on, locked until the transaction ends; UserError for any other one."""
+    query = text("select status, coalesce(path, dataset) as name from etl.drops where drop_id = :drop for update")
     drop = db.execute(query, {"drop": drop_id}).one_or_none()
     if drop is None:
         raise UserError(f"There is no drop {drop_id}. eduflow account lists them.")
     if drop.status not in statuses:
-        raise UserError(f"Drop {drop_id} ({shown(drop.path)}) is {drop.status}: {otherwise}.")
-    return shown(drop.path)
+        raise UserError(f"Drop {drop_id} ({shown(drop.name)}) is {drop.status}: {otherwise}.")
+    return shown(drop.name)
 
 
 def _decide(db: Connection, drop_id: int, status: str, decision: str) -> None:
@@ -332,7 +332,7 @@ def trace_records(db: Connection, state: State, kind: str, key: str) -> Iterator
             rows = clean(frame, dataset, rules[drop.drop_id]).rows
             for before, after in zip(frame.to_dict("records"), rows.to_dict("records"), strict=True):
                 if after[column] == key:
-                    yield _traced(db, dataset, drop.drop_id, shown(drop.path), before, after)
+                    yield _traced(db, dataset, drop.drop_id, drop.name, before, after)
 
 
 def _candidates(db: Connection, dataset: Dataset, drop_id: int, column: str, key: str) -> pd.DataFrame:

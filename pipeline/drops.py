@@ -42,11 +42,11 @@ FRESH_NS = 50_000_000
 
 @dataclass(frozen=True)
 class Drop:
-    """A row of etl.drops, without its counts."""
+    """A row of etl.drops, without its counts. path and size: of a file."""
 
     drop_id: int
     dataset: str
-    path: str
+    path: str | None
     sha256: str
     drop_date: date
     status: str
@@ -56,10 +56,15 @@ class Drop:
     partial: bool
     in_raw: bool
     landed_on: date | None  # when its path names a day: the one that it came, anywhere on earth
-    size: int  # bytes of the file
+    size: int | None  # bytes
     rows: int | None  # records landed
     fields: tuple[str | None, ...]  # the contract column of each column of the file, None outside the contract
     delimiter: str
+
+    @property
+    def name(self) -> str:
+        """What people know it by, as it may be printed."""
+        return shown(self.path or self.dataset)
 
     @property
     def accepted(self) -> bool:
@@ -68,8 +73,9 @@ class Drop:
     @property
     def mends(self) -> int | None:
         """The drop whose reject file this is by its name."""
-        suffix = SUFFIX.search(self.path)
-        found = REJECTS.search(self.path[: suffix.start()].lower()) if suffix and self.partial else None
+        path = self.path or ""
+        suffix = SUFFIX.search(path)
+        found = REJECTS.search(path[: suffix.start()].lower()) if suffix and self.partial else None
         return int(found[1]) if found else None
 
     @property
@@ -313,8 +319,9 @@ def arrivals(
     by_content: dict[str, list[Drop]] = defaultdict(list)
     newest: dict[str, date] = {}  # by path; drops come in the order of their dates
     for drop in drops:
-        by_content[drop.sha256].append(drop)
-        newest[drop.path] = drop.drop_date
+        if drop.path is not None:
+            by_content[drop.sha256].append(drop)
+            newest[drop.path] = drop.drop_date
     retried: set[int] = set()
     coming: dict[tuple[str, str], set[date]] = defaultdict(set)  # content and suffix -> the dates it arrives with
     for file in files:
@@ -333,7 +340,7 @@ def arrivals(
                 drop
                 for drop in by_content[file.sha256]
                 if file.date in (None, drop.drop_date)
-                and (drop.in_raw or _suffix(drop.path) == _suffix(file.path))  # else the remedy: it was renamed
+                and (drop.in_raw or _suffix(drop.path or "") == _suffix(file.path))  # else the remedy: it was renamed
             ]
             if same:
                 found.same.append((file, same[-1].drop_id))
@@ -363,12 +370,12 @@ def unsettled(drops: Iterable[Drop]) -> list[Drop]:
     newest: dict[str, int] = {}
     for drop in drops:
         if drop.accepted:
-            for name in (drop.path, drop.sha256):
+            for name in filter(None, (drop.path, drop.sha256)):
                 newest[name] = max(drop.drop_id, newest.get(name, 0))
     return [
         drop
         for drop in drops
-        if drop.unsettled and max(newest.get(drop.path, 0), newest.get(drop.sha256, 0)) < drop.drop_id
+        if drop.unsettled and max(newest.get(drop.path or "", 0), newest.get(drop.sha256, 0)) < drop.drop_id
     ]
 
 

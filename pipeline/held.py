@@ -133,7 +133,9 @@ def findings(db: Connection, drop_id: int) -> list[dict[str, str]]:
 def decided(db: Connection, dataset: str) -> list[dict[str, Any]]:
     """What people decided of the drops of a dataset, the last first."""
     query = text("""
-        select drop_id, path, drop_date, decision, decided_at::date as decided_on, status from etl.drops
+        select
+            drop_id, coalesce(path, dataset) as path, drop_date, decision, decided_at::date as decided_on, status
+        from etl.drops
         where dataset = :dataset and decision is not null order by decided_at desc, drop_id desc
     """)
     rows = [dict(row._mapping) for row in db.execute(query, {"dataset": dataset})]

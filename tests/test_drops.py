@@ -39,7 +39,7 @@ def file(path: str, content: str, day: date | None = None) -> File:
     return File(path, Path(path), "support_tickets", day, False, (1, 2, 3, 4), False, content)
 
 
-def drop(drop_id: int, path: str, content: str, **different) -> Drop:
+def drop(drop_id: int, path: str | None, content: str, **different) -> Drop:
     values = {
         "dataset": "support_tickets", "drop_date": DAY, "status": "staged", "reason": None, "decision": None,
         "judged_by": "judge", "partial": False, "in_raw": True, "landed_on": DAY, "size": 1, "rows": 1,
@@ -50,7 +50,7 @@ def drop(drop_id: int, path: str, content: str, **different) -> Drop:
 
 def known(*drops: Drop) -> dict[str, Known]:
     """As if each drop was the last content taken from its path."""
-    return {drop.path: Known(drop.path, None, drop.sha256, drop.drop_id) for drop in drops}
+    return {drop.path: Known(drop.path, None, drop.sha256, drop.drop_id) for drop in drops if drop.path is not None}
 
 
 def landed(files, drops=(), seen=None, judge="judge"):
@@ -342,6 +342,10 @@ def test_what_is_settled_staged_or_held_is_not_tried_again(settled):
     assert landed([file("a", "A")], [drop(4, "a", "A", **{"status": "refused", **settled})], judge="another") == []
 
 
+def test_what_came_without_a_path_is_no_file_that_was_moved():
+    assert landed([file("a", "A")], [drop(4, None, "A")], seen={}) == [("a", TODAY, None)]
+
+
 def test_a_refused_file_that_is_gone_or_replaced_is_not_tried_again():
     refused, newer = drop(4, "a", "A", status="refused", in_raw=False), drop(5, "a", "B")
     assert landed([], [refused], judge="another") == []
@@ -367,6 +371,7 @@ def test_a_refused_file_that_is_gone_or_replaced_is_not_tried_again():
         ),
         ([drop(1, "a", "A"), drop(2, "a", "B", status="refused")], [2]),
         ([drop(1, "a", "A", status="refused"), drop(2, "a", "B", status="retracted")], [1]),
+        ([drop(1, None, "A", status="refused"), drop(2, None, "B"), drop(3, "a", "C")], [1]),
     ],
 )
 def test_a_refused_drop_waits_until_its_path_brings_a_good_one_or_a_person_decides(drops, waiting):

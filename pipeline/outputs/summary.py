@@ -61,7 +61,8 @@ def balance(db: Connection) -> list[dict[str, Any]]:
     """One dict per drop: where it came from, its date and status, the account of its rows."""
     query = """
         select
-            drop_id, dataset, path, drop_date, status, read, current, superseded, duplicate, rejected, decision, reason
+            drop_id, dataset, coalesce(path, dataset) as path, drop_date, status,
+            read, current, superseded, duplicate, rejected, decision, reason
         from etl.drops order by drop_date, dataset, drop_id
     """
     return [dict(row._mapping) for row in db.execute(text(query))]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import text
 
 from pipeline.config import Settings
-from pipeline.drops import Drop, shown
+from pipeline.drops import Drop
 from pipeline.guard import (
     Finding,
     Profile,
@@ -75,9 +75,9 @@ def hold(cleaning: Cleaning, options: Settings) -> None:
 
 
 def _take_out(cleaning: Cleaning, held: dict[int, list[Finding]]) -> None:
-    paths = {drop.drop_id: shown(drop.path) for drop in cleaning.drops}
+    names = {drop.drop_id: drop.name for drop in cleaning.drops}
     for drop_id, found in held.items():
-        reason = held_reason(paths[drop_id], found)
+        reason = held_reason(names[drop_id], found)
         log.warning("held drop %s: %s", drop_id, reason)
         cleaning.run(
             "update etl.drops set status = 'held', reason = :reason, findings = :findings where drop_id = :drop",

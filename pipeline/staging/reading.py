@@ -110,10 +110,10 @@ def _together(drops: Sequence[Drop], chunk_rows: int) -> Iterator[list[Drop]]:
     rows = size = 0
     for drop in drops:
         fits = fit_into_a_chunk([drop], chunk_rows)
-        rows, size = rows + (drop.rows or 0), size + drop.size
+        rows, size = rows + (drop.rows or 0), size + (drop.size or 0)
         if together and not (fits and rows <= chunk_rows and size <= MAX_CHUNK):
             yield together
-            together, rows, size = [], drop.rows or 0, drop.size
+            together, rows, size = [], drop.rows or 0, drop.size or 0
         together.append(drop)
         if not fits:
             yield together
@@ -124,6 +124,6 @@ def _together(drops: Sequence[Drop], chunk_rows: int) -> Iterator[list[Drop]]:
 
 def fit_into_a_chunk(drops: Sequence[Drop], chunk_rows: int) -> bool:
     """Whether the records of these drops are few and, however wide, small: of a packed file, nobody knows."""
-    packed = any(drop.path.lower().endswith((".gz", ".xlsx")) for drop in drops)
-    rows, size = sum(drop.rows or 0 for drop in drops), sum(drop.size for drop in drops)
+    packed = any((drop.path or "").lower().endswith((".gz", ".xlsx")) for drop in drops)
+    rows, size = sum(drop.rows or 0 for drop in drops), sum(drop.size or 0 for drop in drops)
     return rows <= chunk_rows and size <= MAX_CHUNK and not packed

@@ -158,7 +158,8 @@ ACTIVITY = """
 
 DROP_LIST = """
     select
-        d.drop_id, d.drop_date, d.dataset, d.path, d.status, d.read, d.current, d.superseded, d.duplicate, d.rejected,
+        d.drop_id, d.drop_date, d.dataset, coalesce(d.path, d.dataset) as path, d.status,
+        d.read, d.current, d.superseded, d.duplicate, d.rejected,
         coalesce(o.rows, 0) as open_rejects
     from etl.drops as d
     left join (select drop_id, count(*) as rows from staging.open_rejects group by drop_id) as o using (drop_id)
@@ -194,7 +195,7 @@ RULE_LIST = """
 """
 
 REJECTS = """
-    select d.path, r.line, r.reasons, count(*) over () as rejects
+    select coalesce(d.path, d.dataset) as path, r.line, r.reasons, count(*) over () as rejects
     from staging.open_rejects as r
     inner join etl.drops as d using (drop_id)
     order by d.drop_date desc, d.dataset, d.path collate "C", d.drop_id, r.line
@@ -286,7 +287,7 @@ def _opinions(db: Connection) -> Opinions:
 def facts(db: Connection, state: State) -> Facts:
     """Everything the page shows."""
     # not by drop id, which depends on the order of arrival
-    waiting = sorted(unsettled(state.drops), key=lambda drop: (drop.drop_date, drop.dataset, drop.path))
+    waiting = sorted(unsettled(state.drops), key=lambda drop: (drop.drop_date, drop.dataset, drop.path or ""))
     classes = _rows(db, CLASS_LIST, most=CLASSES)
     class_count = classes[0]["classes"] if classes else 0
     classes = classes if class_count <= CLASSES else classes[:CLASSES_OF_MANY]
@@ -348,7 +349,7 @@ def _places(db: Connection, worst: Sequence[Row]) -> list[Row]:
     for name in {row["dataset"] for row in worst}:
         dataset = DATASETS[name]
         query = f"""
-            select s.{dataset.key} as item, d.path, s._line as line
+            select s.{dataset.key} as item, coalesce(d.path, d.dataset) as path, s._line as line
             from staging.{dataset.table} as s inner join etl.drops as d on s._drop_id = d.drop_id
             where s.{dataset.key} = any(:items)
         """
