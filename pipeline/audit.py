@@ -16,12 +16,13 @@ import init_db
 from pipeline.checks import Check
 from pipeline.datasets import DATASETS, KINDS
 from pipeline.datasets.declaration import Dataset
-from pipeline.drops import read_drops, shown
+from pipeline.drops import read_drops
 from pipeline.outputs.artifact import Artifact
 from pipeline.outputs.intake import EduFlow
 from pipeline.rules import apply_rule
 from pipeline.rules.context import Context
 from pipeline.rules.frame import clean
+from pipeline.sources.folder import shown
 from pipeline.staging.reading import contexts
 from pipeline.step import State, Step, UserError
 from targets.record import forget

@@ -10,8 +10,9 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from pipeline.datasets import DATASETS
-from pipeline.drops import Drop, read_around, shown
+from pipeline.drops import Drop, read_around
 from pipeline.guard import Tally
+from pipeline.sources.folder import shown
 from pipeline.staging.cleaning import Cleaning
 from pipeline.staging.holding import lost
 from pipeline.staging.snapshots import Snapshots

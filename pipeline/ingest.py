@@ -19,10 +19,10 @@ from pipeline import home as homes
 from pipeline.config import PROJECT, Settings, settings
 from pipeline.datasets import DATASETS
 from pipeline.datasets.declaration import Dataset
-from pipeline.drops import Arrival, Arrivals, File, Taken, arrivals, drop_digest, shown
-from pipeline.sources.batch import Reading
+from pipeline.drops import Arrival, Arrivals, Taken, arrivals, drop_digest
+from pipeline.sources.batch import Batch, Reading
 from pipeline.sources.errors import SourceError, listed
-from pipeline.sources.formats import open_file
+from pipeline.sources.folder import File, shown
 from pipeline.step import (
     LONG_BYTES,
     Build,
@@ -162,7 +162,7 @@ def _copy(db: Connection, options: Settings, dataset: Dataset, arrival: Arrival)
     """COPY the file into raw under a new drop; return the records."""
     file = arrival.file
     name = shown(file.path)
-    with _opened(options, dataset, arrival) as source:
+    with _opened(options, dataset, arrival.file) as source:
         (drop_id,) = _record(db, dataset, options, [arrival], status="landed")
         progress = Progress(f"landing {name}")
 
@@ -186,7 +186,7 @@ class Read:
 
 
 def _read(options: Settings, dataset: Dataset, arrival: Arrival) -> Read:
-    with _opened(options, dataset, arrival) as source:
+    with _opened(options, dataset, arrival.file) as source:
         return Read(arrival, source, list(_batches(source, shown(arrival.file.path))))
 
 
@@ -203,10 +203,9 @@ def _copy_many(db: Connection, options: Settings, dataset: Dataset, read: Sequen
     return sum(each.source.rows for each in read)
 
 
-def _opened(options: Settings, dataset: Dataset, arrival: Arrival) -> Reading:
-    name = shown(arrival.file.path)
-    with reading(name):
-        return open_file(arrival.file.absolute, dataset, name=name, encoding=options.encoding)
+def _opened(options: Settings, dataset: Dataset, batch: Batch) -> Reading:
+    with reading(shown(batch.identity)):
+        return batch.read(dataset, encoding=options.encoding)
 
 
 def _batches(source: Reading, name: str) -> Iterator[pa.Table]:
@@ -228,7 +227,7 @@ def _landed_as(db: Connection, landed: Sequence[tuple[Arrival, int, Reading]]) -
     """Keep how the files of these drops were read; UserError if one is not what was scanned."""
     shapes = []
     for arrival, drop_id, source in landed:
-        if source.digest != arrival.file.sha256:
+        if source.digest != arrival.file.digest:
             raise _changed(arrival.file)
         shape = {
             "header": source.columns.header,
@@ -378,7 +377,7 @@ def number_arrivals(options: Settings) -> None:
             homes.note_kind(db, options.data_dir)
             if said := homes.mixed(db, options.data_dir):
                 raise UserError(said)
-        new = sorted((arrival.file for arrival in arriving if arrival.retry is None), key=lambda file: file.path)
+        new = sorted((arrival.file for arrival in arriving if arrival.retry is None), key=lambda file: file.identity)
         files = {"paths": [file.path for file in new], "digests": [file.sha256 for file in new]}
         # What is gone or has changed must not keep an early id. A locked row is being landed by another process.
         db.execute(

@@ -39,7 +39,9 @@ from pipeline import home as homes
 from pipeline.config import PROJECT, ConfigError, Settings, settings
 from pipeline.datasets import DATASETS
 from pipeline.datasets.declaration import Dataset
-from pipeline.drops import Drop, Known, Scan, Taken
+from pipeline.drops import Drop, Taken
+from pipeline.sources import folder
+from pipeline.sources.folder import Known, Scan
 from targets import parts as digests
 from targets.artifact import ArtifactError
 from targets.changes import forget_changes
@@ -99,9 +101,9 @@ class _Printable(logging.Filter):
     """Whatever a line quotes, also one of Luigi's own or a traceback, no control character of it gets out."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        record.msg, record.args = arrivals_of.shown_lines(record.getMessage()), ()
+        record.msg, record.args = folder.shown_lines(record.getMessage()), ()
         if record.exc_info and record.exc_info[0]:
-            record.exc_text = arrivals_of.shown_lines(logging.Formatter().formatException(record.exc_info))
+            record.exc_text = folder.shown_lines(logging.Formatter().formatException(record.exc_info))
         return True
 
 
@@ -218,7 +220,7 @@ def read_state(db: Connection, options: Settings | None = None) -> State:
     options = options or settings()
     if _Process.scan is None and options.data_dir.is_dir():
         known_of = functools.partial(arrivals_of.read_known, db)
-        _Process.scan = arrivals_of.scan(options.data_dir, known_of, options.ignore)
+        _Process.scan = folder.scan(options.data_dir, known_of, options.ignore)
         run_id()
     scan = _Process.scan or Scan()
     # Drops first: a build that commits in between then shows as an input that moved on, never as one that did not.

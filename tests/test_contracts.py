@@ -15,12 +15,12 @@ from pipeline.datasets import DATASETS
 from pipeline.datasets.declaration import STAGED_TYPES, Column, Dataset
 from pipeline.ddl.__main__ import files
 from pipeline.ddl.tables import migration
-from pipeline.drops import scan
 from pipeline.enrich import ENRICHMENT
 from pipeline.ingest import RAW
 from pipeline.marts import MARTS
 from pipeline.rules import CANONICAL, HARD_RULES, RULES, apply_rule
 from pipeline.rules.context import Context
+from pipeline.sources.folder import scan
 from pipeline.staging import STAGED
 from pipeline.warehouse import WAREHOUSE
 from targets.parts import differences

@@ -18,7 +18,8 @@ from typing import Any
 import openpyxl
 import pytest
 
-from pipeline.drops import Drop, File, Known, Scan, arrivals, scan, shown, unsettled
+from pipeline.drops import Drop, arrivals, unsettled
+from pipeline.sources.folder import File, Known, Scan, scan, shown
 
 TODAY = date(2024, 3, 1)
 DAY = date(2024, 2, 8)

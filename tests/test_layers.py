@@ -35,7 +35,7 @@ ORDER = [
         "json_values", "json_array", "json", "xlsx",
     )),
     "sources.formats", "sources.head", "sources.strays",
-    "version", "home", "config", "guard", "drops", "step", "checks",
+    "version", "home", "sources.folder", "config", "guard", "drops", "step", "checks",
     "ingest",
     "staging.reading", "staging.cleaning", "staging.snapshots", "staging.winners", "staging.account", "staging.holding",
     "staging", "held",
@@ -164,8 +164,9 @@ def test_the_report_page_is_made_of_values_alone(module):
     assert not re.search(r"\b(today|now|utcnow)\(", path.read_text())
 
 
-def test_drops_know_no_luigi():
-    assert "luigi" not in tops(PROJECT / "pipeline/drops.py")
+def test_drops_and_sources_know_no_luigi():
+    paths = [PROJECT / "pipeline/drops.py", *source_files("pipeline/sources")]
+    assert [path for path in paths if "luigi" in tops(path)] == []
 
 
 def test_only_what_makes_steps_or_runs_them_imports_luigi():

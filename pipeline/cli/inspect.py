@@ -26,8 +26,9 @@ def _exists(db: Any, relation: str) -> bool:
 
 def plan(arguments: argparse.Namespace, options: Settings) -> int:
     from pipeline.audit import graph
-    from pipeline.drops import shown, waiting
+    from pipeline.drops import waiting
     from pipeline.ingest import RAW
+    from pipeline.sources.folder import shown
 
     if lacks_data_folder(options):
         return 20
@@ -95,8 +96,8 @@ SHAPE = text("select coalesce(format, '{}') from etl.drops where drop_id = :drop
 
 
 def account(arguments: argparse.Namespace, options: Settings) -> int:
-    from pipeline.drops import shown
     from pipeline.outputs.summary import ACCOUNT, balance_with_rejects
+    from pipeline.sources.folder import shown
 
     with transaction(options) as db:
         if not _exists(db, "staging.open_rejects"):
@@ -194,7 +195,7 @@ def _to_decide_by_document(db: Any, state: State, drop_id: int) -> dict[str, Any
 
 def _print_keys(what: str, keys: dict[str, str]) -> None:
     """Ids by class: an operator's to see."""
-    from pipeline.drops import shown
+    from pipeline.sources.folder import shown
 
     by_class: dict[str, list[str]] = {}
     for key, name in keys.items():
@@ -248,7 +249,7 @@ def _traced_document(
 
 
 def _print_record(record: Traced) -> None:
-    from pipeline.drops import shown
+    from pipeline.sources.folder import shown
 
     print(f"{record.path} line {record.line} (drop {record.drop_id}, {record.dataset}): {record.outcome}")
     for column, before, after in record.cells:
@@ -295,7 +296,7 @@ def explain(arguments: argparse.Namespace, options: Settings) -> int:
 
 
 def _print_risk(found: dict[str, Any], factors: list[dict[str, Any]], columns: tuple[str, ...]) -> None:
-    from pipeline.drops import shown
+    from pipeline.sources.folder import shown
 
     day = f", as of {found['as_of']}" if found["as_of"] else ""
     print(f"{found['student_id']}: {found['category']} risk, {found['score']} of 100 points{day}\n")

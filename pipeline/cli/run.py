@@ -30,8 +30,8 @@ from pipeline.attempts import Attempt
 from pipeline.cli.tables import nearby, print_table, terminal
 from pipeline.cli.verbs import GOALS
 from pipeline.config import Settings
-from pipeline.drops import shown
 from pipeline.scheduler import SCHEME, address
+from pipeline.sources.folder import shown
 from pipeline.step import (
     Step,
     UserError,

@@ -26,7 +26,7 @@ class Printable(io.TextIOBase):
         self.stream = stream
 
     def write(self, text: str) -> int:
-        from pipeline.drops import shown_lines
+        from pipeline.sources.folder import shown_lines
 
         with _unread(self.stream):
             self.stream.write(shown_lines(text))
@@ -112,7 +112,7 @@ def _plain(value: object) -> object:
 
 def print_table(rows: Iterable[dict[Any, Any]], columns: Iterable[Any], names: Sequence[str] | None = None) -> None:
     """Rows as aligned text, numbers to the right, nothing for null: a line each, or wrapped to fit the terminal."""
-    from pipeline.drops import shown
+    from pipeline.sources.folder import shown
 
     rows, columns = list(rows), list(columns)
     if not rows:

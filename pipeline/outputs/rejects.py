@@ -10,9 +10,9 @@ from typing import Any
 import luigi
 from sqlalchemy import Connection, text
 
-from pipeline.drops import shown
 from pipeline.outputs.artifact import Artifact
 from pipeline.sources.columns import OWN
+from pipeline.sources.folder import shown
 from pipeline.sources.formulas import defused
 from pipeline.staging import STAGED
 from pipeline.step import Build, Built, State, log

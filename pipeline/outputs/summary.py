@@ -9,7 +9,7 @@ from typing import Any
 import luigi
 from sqlalchemy import Connection, text
 
-from pipeline.drops import datasets_without_a_file, shown, unsettled
+from pipeline.drops import datasets_without_a_file, unsettled
 from pipeline.engine import OFF, sent_line
 from pipeline.enrich import Opinions, opinions
 from pipeline.ingest import Ingest
@@ -18,6 +18,7 @@ from pipeline.outputs.artifact import Artifact, intake_digest
 from pipeline.outputs.mart_files import MartFiles
 from pipeline.outputs.pages import InsightsPage, ReportPage
 from pipeline.outputs.rejects import RejectFiles
+from pipeline.sources.folder import shown
 from pipeline.staging import Clean
 from pipeline.step import Build, Built, State, note_run, run_id
 from pipeline.warehouse import Warehouse

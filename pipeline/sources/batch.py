@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from datetime import date
-from typing import Any
+from typing import Any, Protocol
 
 import pyarrow as pa
 
@@ -18,30 +18,29 @@ from pipeline.sources.columns import Columns
 from pipeline.sources.errors import Origin
 
 
-class Batch(ABC):
-    """One arrival for a dataset, whatever its source. Two batches of equal identity and digest are the same arrival."""
+class Batch(Protocol):
+    """One arrival for a dataset, whatever its source. Two batches of equal identity and digest are the same arrival.
+
+    identity  what its source calls it, the path of a file. It is its position too: batches get their ids in this order
+    date      the day that the source gives it
+    digest    of its content; of one that grew the chain: of each piece, behind the digest before it
+    """
 
     @property
-    @abstractmethod
-    def identity(self) -> str:
-        """What its source calls it, the path of a file. It is its position too: batches get their ids in this order."""
+    def identity(self) -> str: ...
 
     @property
-    @abstractmethod
-    def date(self) -> date | None:
-        """The day that the source gives it."""
+    def date(self) -> date | None: ...
 
     @property
-    @abstractmethod
-    def digest(self) -> str:
-        """Of its content; of one that grew, of the chain: each segment's content behind the digest before it."""
+    def digest(self) -> str: ...
 
-    @abstractmethod
     def read(self, dataset: Dataset, *, encoding: str = "") -> Reading:
         """Open it; SourceError when it is not what it is called, or lacks a column.
 
         encoding: what text that is not UTF-8 is read as, instead of the dataset's own
         """
+        ...
 
 
 class Reading(ABC):

@@ -89,7 +89,7 @@ MUTANTS = (
     ),
     mutant(
         *("re-hashing the path instead of the bytes loaded", "pipeline/ingest.py"),
-        "        if source.digest != arrival.file.sha256:\n",
+        "        if source.digest != arrival.file.digest:\n",
         "        if digests.file_digest(arrival.file.absolute) != arrival.file.sha256:\n",
         "test_durability.py::test_a_file_that_was_another_one_while_it_was_read_is_not_landed_though_it_is_itself_again",
     ),
