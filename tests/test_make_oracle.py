@@ -336,7 +336,7 @@ def edit(make: Make, path: str, old: str, new: str) -> Callable[[], object]:
     return change
 
 
-EDITS = {".py": "EDITED = 1", ".css": "/* edited */", ".md": "edited"}
+EDITS = {".py": "EDITED = 1", ".css": "/* edited */", ".md": "edited", ".toml": "[edited]"}
 
 
 def touched(path: str) -> tuple[str, str, str]:
