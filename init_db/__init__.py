@@ -14,7 +14,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, text
 
-from init_db.ddl import DERIVED, STATE, Relation, helpers, relations, run_as_it_is
+from init_db.ddl import DERIVED, STATE, Relation, define, helpers, relations, run_as_it_is
 from init_db.derived import (
     COMMENTED,
     GONE,
@@ -42,6 +42,7 @@ __all__ = [
     "NotOursError",
     "Relation",
     "create_derived",
+    "define",
     "grant_readers",
     "helpers",
     "last_state",

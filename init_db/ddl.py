@@ -1,7 +1,8 @@
 """The derived schemas as files: `schema/<schema>/<relation>.sql` makes one table, view or function.
 
 A relation is digested by its statements, without comments and layout, and apart from its `comment on` statements:
-these are applied, and change nothing that is made from it. What it needs is what its statements name.
+these are applied, and change nothing that is made from it. What it needs is what its statements name. A number that
+the code defines is written as `{its_name}`; `define` says what these stand for.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,6 +47,16 @@ class Relation:
     @property
     def schema(self) -> str:
         return self.name.partition(".")[0]
+
+
+_defined: list[Callable[[str], str]] = [str]
+
+
+def define(filled: Callable[[str], str]) -> None:
+    """Say how the `{name}` of the files are filled in; what is asked from now on is read with it."""
+    _defined[:] = [filled]
+    relations.cache_clear()
+    helpers.cache_clear()
 
 
 @functools.cache  # asked for at every step; the files are read once per process
@@ -93,7 +105,7 @@ def schema_comment(schema: str) -> str:
 
 
 def _read(path: Path) -> Relation:
-    every = statements(path.read_text(encoding="utf-8"))
+    every = statements(_defined[0](path.read_text(encoding="utf-8")))
     comments = tuple(statement for statement in every if statement.startswith("comment on "))
     made = tuple(statement for statement in every if statement not in comments)
     makes = _MAKES.match(made[0]) if made else None

@@ -10,10 +10,12 @@
       EduFlow     outputs/intake.py  the root
 
 Goals that run alone: Ingest, Clean, Warehouse, Opinions, Marts, Outputs, EduFlow. Importing this
-package declares the tasks and replaces Luigi's worker (worker.py), so
+package declares the tasks, replaces Luigi's worker (worker.py) and says what the placeholders in DDL stand for, so
 `python -m luigi --module pipeline EduFlow --local-scheduler` works.
 """
 
+import init_db
+from pipeline import definitions
 from pipeline.enrich import Opinions
 from pipeline.ingest import Ingest
 from pipeline.marts import Marts
@@ -22,5 +24,7 @@ from pipeline.scheduler import RemoteScheduler
 from pipeline.staging import Clean
 from pipeline.warehouse import Warehouse
 from pipeline.worker import Worker
+
+init_db.define(definitions.filled)
 
 __all__ = ["Clean", "EduFlow", "Ingest", "Marts", "Opinions", "Outputs", "RemoteScheduler", "Warehouse", "Worker"]

@@ -19,6 +19,7 @@ import pandas as pd
 import pyarrow as pa
 from sqlalchemy import Connection, text
 
+from pipeline import definitions
 from pipeline import home as homes
 from pipeline.config import settings
 from pipeline.marts import MARTS
@@ -37,7 +38,8 @@ def student_360(limit: int | None = None, *, home: str | Path | None = None) -> 
     program_id, enrollment_date, enrollment_month, enrollment_quarter, enrollment_year, fee_paid (rupees)
     payment_status; enrollment_status: PENDING, CHURNED, INACTIVE or ACTIVE
     courses, modules_completed (numbers), avg_completion, avg_score (percent), hours: learning events
-    last_activity, days_since_activity (days), active_days_7, active_days_30 (days, of the 7 and 30 that end with as_of)
+    last_activity, days_since_activity (days)
+    active_days_{activity_short}, active_days_{activity_long} (days with activity, of so many that end with as_of)
     tickets_open, tickets_total (numbers)
     attendance_rate (0 to 1; NaN without a record)
     risk_score (0 to 100), risk_category (Low, Medium, High or Critical), risk_factors (codes, separated by commas)
@@ -85,7 +87,8 @@ def class_statistics(limit: int | None = None, *, home: str | Path | None = None
     class_id, as_of, grade_level (of most of its students), total_students, active_students
     attendance_days (days on which attendance was taken), attendance_rate (0 to 1; 0 without a record)
     assessment_count, avg_score, median_score (percent)
-    students_below_75_attendance, students_below_40_score: active students under 0.75 and under 40 percent
+    students_below_{look_attendance}_attendance, students_below_{look_score}_score: active students, under so many
+    percent
     """
     return _frame("class_statistics", limit, home)
 
@@ -137,8 +140,8 @@ def ai_quality(limit: int | None = None, *, home: str | Path | None = None) -> p
 def ai_insights(limit: int | None = None, *, home: str | Path | None = None) -> pd.DataFrame:
     """The executive summary, a row per line. Key: kind (summary, metric, anomaly or action), place.
 
-    as_of, name, wording; of a metric value and previous (the 7 days that end with as_of, and the 7 before), unit,
-    mart and which direction is better
+    as_of, name, wording; of a metric value and previous (the {insights_days} days that end with as_of, and as many
+    before), unit, mart and which direction is better
     source (rules or llm), reason, model, prompt_version: whose words they are
     """
     return _frame("ai_insights", limit, home)
@@ -159,6 +162,9 @@ FUNCTIONS: dict[str, Callable[..., pd.DataFrame]] = {
         *(daily_dashboard, data_quality, review_queue, ai_quality, ai_insights, as_of),
     )
 }
+
+for _function in FUNCTIONS.values():  # their docstrings name columns that are called after a number
+    _function.__doc__ = definitions.filled(_function.__doc__ or "")
 
 
 def query(db: Connection, mart: str, limit: int | None = None) -> str:

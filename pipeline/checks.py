@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 from sqlalchemy import Connection, text
 
+from pipeline import definitions
 from pipeline.config import PROJECT
 from pipeline.datasets import DATASETS
 from pipeline.step import Build, Built, Step, UserError, log, run_id
@@ -80,12 +81,14 @@ class Check(Step):
 
     def _result(self, build: Build, path: str) -> Result:
         sql = (PROJECT / path).read_text(encoding="utf-8")
+        defined = definitions.bound(sql)
+        sql = definitions.filled(sql)
         header = HEADER.match(sql)
         if header is None:
             raise UserError(f"{path}: the first line must say `-- error: what must hold` or `-- warning: ...`")
         started = time.perf_counter()
         query = f"select count(*) over () as offending, to_jsonb(q) as row from ({sql}) as q limit {SAMPLE}"
-        rows = build.db.execute(text(query), since(sql, build, incremental=not build.full_refresh)).all()
+        rows = build.db.execute(text(query), {**defined, **since(sql, build, incremental=not build.full_refresh)}).all()
         name = path.rpartition("/")[2].removesuffix(".sql")
         seconds = time.perf_counter() - started
         offending = rows[0].offending if rows else 0

@@ -220,11 +220,6 @@ class StudentRisk(Enrichment):
     target, key, agent = "warehouse.ai_student_risk", ("student_key",), "student_risk"
     rules, definitions = ("risk.py", "wording.py"), ("RISK",)
 
-    def parameters(self, build: Build) -> dict[str, Any]:
-        rule = definitions.RISK
-        windows = {"ticket_days": rule.ticket_days, "score_days": rule.score_days, "low_score": rule.low_score}
-        return {**super().parameters(build), **windows}
-
     def analyst(self) -> Any:
         from agents.risk import RiskAgent
 
@@ -300,7 +295,7 @@ class Insights(Enrichment):
     def build(self, build: Build) -> Built:
         db = build.db
         select, values, _ = self.query(build)
-        rows = db.execute(text(f"{select} order by place"), values).mappings().all()
+        rows = _measured(db.execute(text(select), values).mappings().all())
         record = _insight_facts(rows)
         with engine_for(db, build.state.settings) as engine:
             (verdict,) = engine.analyse(self.analyst(), [record])
@@ -315,6 +310,19 @@ class Insights(Enrichment):
 
 
 LINE = ("kind", "place", "as_of", "name", "wording", "value", "previous", "unit", "mart", "better")
+
+
+def _measured(rows: Sequence[Values]) -> list[Values]:
+    """The metrics that a query gives, in the order of the definitions, with what these say of each."""
+    given = {row["name"]: row for row in rows}
+    return [
+        {
+            **given[each.name],
+            **{"place": place, "wording": each.wording, "unit": each.unit, "mart": each.mart, "better": each.better},
+        }
+        for place, each in enumerate(definitions.METRICS, 1)
+        if each.name in given
+    ]
 
 
 def _insight_facts(rows: Sequence[Values]) -> Any:

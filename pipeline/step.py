@@ -434,7 +434,8 @@ class Step(luigi.Task):
     target   `schema.table`, `output/...` or `checks/...`
     recipe   the files (relative to the project) that decide its content
     options  the keys of `[eduflow]` that do
-    definitions  the names in definitions.py that do: `LOOK`, or `look_score` for one number of it
+    definitions  the names in definitions.py that do: `LOOK`, or `look_score` for one number of it, beside those
+                 that its queries name
     dataset  its contract, if it has one
     """
 
@@ -478,12 +479,17 @@ class Step(luigi.Task):
         """Luigi makes them anew each time it asks, thousands of times in a run."""
         return list(super().deps())
 
+    def defined(self) -> tuple[str, ...]:
+        """The definitions that are parts, by name: those it declares, and those that its queries name."""
+        queries = tuple(PROJECT / path for path in self.recipes() if path.endswith(".sql"))
+        return tuple(dict.fromkeys((*self.definitions, *_named_definitions(queries))))
+
     def own_parts(self, state: State) -> Parts:
         parts = {f"recipe:{path}": digests.source_digest(PROJECT / path) for path in self.recipes()}
         if self.dataset:
             parts[f"contract:{self.dataset.name}"] = digests.digest(self.dataset)
         parts |= {f"ddl:{name}": init_db.relations()[name].digest for name in self.relations()}
-        parts |= {f"definition:{name}": digests.digest(definitions.value(name)) for name in self.definitions}
+        parts |= {f"definition:{name}": digests.digest(definitions.value(name)) for name in self.defined()}
         for key in self.options:
             value = getattr(state.settings, key)
             parts[f"option:{key}"] = " ".join(sorted(value)) if isinstance(value, frozenset) else str(value)
@@ -622,6 +628,11 @@ def _relations(tables: tuple[str, ...], recipes: tuple[Path, ...]) -> tuple[str,
     own = [name for name in tables if name in every]
     named = frozenset().union(*(every[name].needs for name in own), *map(digests.source_names, recipes))
     return tuple(sorted({*own, *init_db.helpers(named)}))
+
+
+@functools.cache
+def _named_definitions(queries: tuple[Path, ...]) -> tuple[str, ...]:
+    return definitions.named("\n".join(path.read_text(encoding="utf-8") for path in queries))
 
 
 @contextlib.contextmanager

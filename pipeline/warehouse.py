@@ -16,7 +16,7 @@ import luigi
 from sqlalchemy import text
 
 import init_db
-from pipeline import queries
+from pipeline import definitions, queries
 from pipeline.checks import Check, since
 from pipeline.config import PROJECT
 from pipeline.staging import STAGED, CheckStaging
@@ -70,11 +70,12 @@ class SqlStep(Step):
         return {"checked": CheckStaging() if in_star or beside_star else CheckWarehouse()}
 
     def parameters(self, build: Build) -> dict[str, Any]:
-        return {key: getattr(build.state.settings, key) for key in self.options}
+        """What the SELECT binds beside `since`: options, and the definitions that it names."""
+        return {key: getattr(build.state.settings, key) for key in self.options} | definitions.bound(self.select())
 
     def query(self, build: Build) -> tuple[str, dict[str, Any], bool]:
         """The SELECT, its values, and whether it gives changed rows only."""
-        select = self.select()
+        select = definitions.filled(self.select())
         incremental = bool(since(select, build, incremental=False)) and not build.full_refresh
         return select, {**self.parameters(build), **since(select, build, incremental=incremental)}, incremental
 

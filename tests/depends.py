@@ -55,6 +55,10 @@ OF_ALL_STAGED = re.compile(r"\betl\.(rejects|rule_stats)\b")
 OPTIONS = {name for name, _ in eduflow.get_params()}
 
 
+# rule -> the definition that its context holds
+DEFINED = {"date": "dates_earliest", "timestamp": "dates_earliest", "city": "cities_alike"}
+
+
 def names_of(step: Step) -> set[str]:
     """What its content depends on directly, but for other targets: `recipe:...`, `option:...` and so on."""
     layer, _, name = step.target.replace("/", ".").partition(".")
@@ -71,6 +75,7 @@ def names_of(step: Step) -> set[str]:
         rules = {column.rule for column in dataset.columns}
         found |= {f"contract:{dataset.name}", "rule:clean", *(f"rule:{rule}" for rule in rules)}
         found |= {f"option:{key}" for rule in rules for key in OF_A_RULE.get(rule, ())}
+        found |= {f"definition:{DEFINED[rule]}" for rule in rules & DEFINED.keys()}
         if "city" in rules:
             found |= {"rule:Cities", "reference:city_master"}
     found |= {f"ddl:{name}" for name in ddl_of(step.target, [*selects, *code])}

@@ -327,7 +327,7 @@ OF_STUDENTS = ("students_enrollment", "student_progress", "support_tickets", "at
             *("letters", '_WHOLE = re.compile(r"([0-9]+)', '_WHOLE = re.compile(r"([0-9]{1,9})'),  # 7.0 -> 7
             {"students": {"student_id", "class_id", "grade"}} | {name: {"student_id"} for name in OF_STUDENTS},
         ),
-        ("cities", "FUZZY_ABOVE = 80", "FUZZY_ABOVE = 85", {"students_enrollment": {"Cities"}}),
+        ("cities", "score_cutoff=self.alike", "score_cutoff=self.alike + 5", {"students_enrollment": {"Cities"}}),
         ("__init__", 'lambda column, context: "CLASS-', 'lambda column, context: "GROUP-', {"students": {"class_id"}}),
         (  # through the table of canonical texts alone
             *("text", 'CANONICAL_EMAIL = r"[a-z0-9_+-]{1,40}', 'CANONICAL_EMAIL = r"[a-z0-9_+-]{1,41}'),

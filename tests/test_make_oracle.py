@@ -444,6 +444,13 @@ def test_other_ddl_makes_its_relation_anew_and_what_is_made_from_it(copied, rela
 MEANT = {
     "rule": ("rule:percent", "pipeline/rules/numbers.py", '_capped")', '_limited")'),
     "definition": ("definition:RISK", "pipeline/definitions.py", "inactive=20,", "inactive=40,"),
+    "definition in a column's name": (
+        *("definition:look_score definition:LOOK ddl:analytics.class_statistics", "pipeline/definitions.py"),
+        *("attendance=75, score=40,", "attendance=75, score=99,"),
+    ),
+    "definition that a query binds": (
+        *("definition:queue_flags", "pipeline/definitions.py", "ReviewQueue(flags=3)", "ReviewQueue(flags=1)"),
+    ),
     "contract": (
         *("contract:student_progress", "pipeline/datasets/student_progress.py"),
         *('Column("module_id", "code", case="upper"', 'Column("module_id", "code", case="lower"'),
@@ -464,7 +471,7 @@ MEANT = {
 def test_code_that_means_something_else_there_and_back_gives_what_a_build_from_nothing_gives(copied, name):
     change, path, old, new = MEANT[name]
     before = told(copied.house)
-    copied.rebuilds(edit(copied, path, old, new), copied.oracle.rebuilt(change))
+    copied.rebuilds(edit(copied, path, old, new), copied.oracle.rebuilt(*change.split()))
     assert told(copied.house) != before
-    copied.rebuilds(edit(copied, path, new, old), copied.oracle.rebuilt(change))
+    copied.rebuilds(edit(copied, path, new, old), copied.oracle.rebuilt(*change.split()))
     assert told(copied.house) == before

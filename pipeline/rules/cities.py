@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 
 from rapidfuzz import fuzz, process
 
+from pipeline import definitions
 from pipeline.rules.letters import LONGEST_CODE, fold
-
-FUZZY_ABOVE = 80
 
 
 @dataclass(frozen=True)
@@ -19,11 +18,13 @@ class Cities:
     spellings     every name and alias -> the cities it may mean
     states        city -> the states it lies in
     state_names   every state name and code -> the state
+    alike         a text more alike to one spelling than this, 0 to 100, means it
     """
 
     spellings: Mapping[str, set[str]] = field(default_factory=dict)
     states: Mapping[str, set[str]] = field(default_factory=dict)
     state_names: Mapping[str, str] = field(default_factory=dict)
+    alike: int = field(default_factory=lambda: definitions.CITIES.alike)
     _near: dict[str, str | None] = field(default_factory=dict, compare=False, repr=False)  # fuzzy answers, once each
 
     @staticmethod
@@ -52,9 +53,9 @@ class Cities:
         return self._near[key]
 
     def _most_alike(self, key: str) -> str | None:
-        found = process.extract(key, list(self.spellings), scorer=fuzz.ratio, score_cutoff=FUZZY_ABOVE, limit=None)
+        found = process.extract(key, list(self.spellings), scorer=fuzz.ratio, score_cutoff=self.alike, limit=None)
         best = max((score for _, score, _ in found), default=0)
-        if best <= FUZZY_ABOVE:
+        if best <= self.alike:
             return None
         cities = set().union(*(self.spellings[spelling] for spelling, score, _ in found if score == best))
         return next(iter(cities)) if len(cities) == 1 else None

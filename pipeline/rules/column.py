@@ -24,7 +24,6 @@ import pyarrow.compute as pc
 from pipeline.datasets.declaration import Column
 from pipeline.rules import CANONICAL, apply_rule, is_hard, stripped
 from pipeline.rules.context import Cell, Context
-from pipeline.rules.dates import EARLIEST
 from pipeline.rules.text import array_literal
 
 KEPT_ANSWERS, KEPT_LETTERS = 30_000, 30  # per column: at most 10 MB
@@ -111,7 +110,7 @@ def _canonical(texts: pa.Array, column: Column, context: Context) -> list[pa.Arr
         if context.drop_date < dt.date.max:  # else no date lies after it, and there is no day after
             end = dt.datetime.combine(context.drop_date + dt.timedelta(days=1), dt.time())
             values = keep_where(pc.less(values, pa.scalar(end).cast(kinds[0])), values)
-        first = dt.datetime.combine(EARLIEST, dt.time())
+        first = dt.datetime.combine(context.earliest, dt.time())
         values = keep_where(pc.greater_equal(values, pa.scalar(first).cast(kinds[0])), values)
     if column.rule != "name":
         return [values]

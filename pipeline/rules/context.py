@@ -6,6 +6,7 @@ import datetime as dt
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from pipeline import definitions
 from pipeline.datasets.declaration import Column
 from pipeline.rules.cities import Cities
 
@@ -29,6 +30,7 @@ class Context:
                          nothing to repair: JSON
     phone_digits         length of a phone number without its country code
     attendance_status    what a register may say
+    earliest             the first day that is believed
     """
 
     drop_date: dt.date
@@ -38,6 +40,7 @@ class Context:
     phone_country_code: str = "91"
     phone_digits: int = 10
     attendance_status: frozenset[str] = frozenset({"PRESENT", "ABSENT", "LATE", "EXCUSED"})
+    earliest: dt.date = field(default_factory=lambda: dt.date(definitions.DATES.earliest, 1, 1))
     # What the rules said of a text: the next chunk asks again of most.
     _answers: dict[Column, dict[str | None, Answer]] = field(default_factory=dict, compare=False, repr=False)
 

@@ -9,7 +9,6 @@ from pipeline.datasets.declaration import Column
 from pipeline.rules.context import Cell, Context, invalid
 from pipeline.rules.letters import squeezed
 
-EARLIEST = dt.date(1950, 1, 1)
 _NAMES = "january february march april may june july august september october november december"
 _MONTHS = {"sept": 9}
 _MONTHS |= {word: place for place, name in enumerate(_NAMES.split(), 1) for word in (name, name[:3])}
@@ -26,7 +25,7 @@ _DATES = (
     re.compile(f"{_WORD} {_D} ?, ?{_Y}", re.I),
     re.compile(f"{_D}-{_WORD}-(?P<year>[0-9]{{4}}|[0-9]{{2}})", re.I),
 )
-CANONICAL_DAY = (  # every real day from 1950 to 2099
+CANONICAL_DAY = (  # every real day of 150 years; those before the earliest are taken out when they are cast
     r"(?:(?:19[5-9][0-9]|20[0-9]{2})-(?:(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])"
     r"|(?:0[13-9]|1[0-2])-(?:29|30)|(?:0[13578]|1[02])-31)"
     r"|(?:19(?:5[26]|[68][048]|[79][26])|20(?:[02468][048]|[13579][26]))-02-29)"
@@ -36,12 +35,12 @@ CANONICAL_ZONE = "(?:Z|[+-](?:0[0-9]|1[0-4]):[0-5][0-9])?"
 
 
 def date(text: str, column: Column, context: Context) -> Cell:
-    """15/05/1999, 15-May-99 and 'May 15, 1999' -> 1999-05-15, day first; no date, or before 1950 or after the drop
-    -> NULL, flagged."""
+    """15/05/1999, 15-May-99 and 'May 15, 1999' -> 1999-05-15, day first; no date, or one before
+    {dates_earliest} or after the drop -> NULL, flagged."""
     value = _date(text, context.drop_date)
     if value is None:
         return invalid(column)
-    if not EARLIEST <= value <= context.drop_date:
+    if not context.earliest <= value <= context.drop_date:
         return Cell(None, f"{column.flag_prefix}_out_of_range")
     return Cell(value)
 
@@ -51,7 +50,7 @@ def timestamp(text: str, column: Column, context: Context) -> Cell:
     value = _timestamp(text)
     if value is None:
         return invalid(column)
-    if not EARLIEST <= value.date() <= context.drop_date:
+    if not context.earliest <= value.date() <= context.drop_date:
         return Cell(None, f"{column.flag_prefix}_out_of_range")
     return Cell(value)
 

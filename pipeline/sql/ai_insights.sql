@@ -1,18 +1,19 @@
 -- one row per metric of the executive summary, now and before. key: kind, place (kind is metric)
 -- reads: analytics.as_of, analytics.daily_dashboard, analytics.student_360, analytics.data_quality
--- now = the 7 days that end with as_of, before = the 7 days before those; of the files: the last two days they came
+-- now = the :insights_days days that end with as_of, before = as many before those; of the files: the last two days they
+-- came. What a metric is called, and its unit, stands in definitions.py
 with weeks as (
     select
         active_students, learning_hours, students_with_attendance, present_count, assessment_count, avg_score,
         tickets_opened, tickets_negative,
-        date > as_of - 7 as is_now
+        date > as_of - :insights_days as is_now
     from analytics.daily_dashboard
-    where date > as_of - 14 and date <= as_of
+    where date > as_of - 2 * :insights_days and date <= as_of
 ),
 days as (
     select
-        round(sum(active_students) filter (where is_now) / 7, 2) as active,
-        round(sum(active_students) filter (where not is_now) / 7, 2) as active_before,
+        round(sum(active_students) filter (where is_now) / :insights_days, 2) as active,
+        round(sum(active_students) filter (where not is_now) / :insights_days, 2) as active_before,
         round(sum(learning_hours) filter (where is_now), 2) as hours,
         round(sum(learning_hours) filter (where not is_now), 2) as hours_before,
         round(
@@ -53,23 +54,21 @@ files as (
     select sum(rejected) filter (where back = 1) as now, sum(rejected) filter (where back = 2) as before
     from arrivals
 )
-select
-    m.place, a.as_of, m.name, m.wording, m.value::numeric(20, 2) as value, m.previous::numeric(20, 2) as previous,
-    m.unit, m.mart, m.better
+select a.as_of, m.name, m.value::numeric(20, 2) as value, m.previous::numeric(20, 2) as previous
 from analytics.as_of as a
 cross join days as d
 cross join students as s
 cross join files as f
 cross join lateral (
     values
-    (1, 'attendance_rate', 'Attendance', d.attendance, d.attendance_before, 'percent', 'daily_dashboard', 'up'),
-    (2, 'avg_score', 'Average score', d.score, d.score_before, 'percent', 'daily_dashboard', 'up'),
-    (3, 'active_students', 'Active students per day', d.active, d.active_before, 'count', 'daily_dashboard', 'up'),
-    (4, 'learning_hours', 'Learning hours', d.hours, d.hours_before, 'hours', 'daily_dashboard', 'up'),
-    (5, 'avg_completion', 'Mean course completion', s.completion, null, 'percent', 'student_360', 'up'),
-    (6, 'high_risk_students', 'Students at high or critical risk', s.high_risk, null, 'count', 'student_360', 'down'),
-    (7, 'tickets_opened', 'Support tickets opened', d.opened, d.opened_before, 'count', 'daily_dashboard', 'down'),
-    (8, 'negative_tickets', 'Tickets that sound unhappy', d.negative, d.negative_before, 'count', 'daily_dashboard', 'down'),
-    (9, 'tickets_open', 'Support tickets open', s.tickets_open, null, 'count', 'student_360', 'down'),
-    (10, 'rejected_rows', 'Values that had a row rejected', f.now, f.before, 'count', 'data_quality', 'down')
-) as m (place, name, wording, value, previous, unit, mart, better)
+    ('attendance_rate', d.attendance, d.attendance_before),
+    ('avg_score', d.score, d.score_before),
+    ('active_students', d.active, d.active_before),
+    ('learning_hours', d.hours, d.hours_before),
+    ('avg_completion', s.completion, null),
+    ('high_risk_students', s.high_risk, null),
+    ('tickets_opened', d.opened, d.opened_before),
+    ('negative_tickets', d.negative, d.negative_before),
+    ('tickets_open', s.tickets_open, null),
+    ('rejected_rows', f.now, f.before)
+) as m (name, value, previous)

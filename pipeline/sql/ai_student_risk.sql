@@ -2,20 +2,20 @@
 -- reads: analytics.as_of, warehouse.dim_students, warehouse.fact_student_progress, warehouse.fact_course_progress,
 -- warehouse.fact_enrollments, warehouse.fact_attendance, warehouse.fact_assessments, warehouse.fact_support_tickets,
 -- warehouse.ai_ticket_analysis, warehouse.dim_date
--- ticket_days and score_days end with as_of; sentiment is the rules', so that the number is the same without a language model
+-- the windows end with as_of; sentiment is the rules', so that the number is the same without a language model
 with today as (
     select
         as_of,
         warehouse.date_key(as_of) as today_key,
-        warehouse.date_key(as_of - (:ticket_days - 1)) as tickets_key,
-        warehouse.date_key(as_of - (:score_days - 1)) as scores_key
+        warehouse.date_key(as_of - (:risk_ticket_days - 1)) as tickets_key,
+        warehouse.date_key(as_of - (:risk_score_days - 1)) as scores_key
     from analytics.as_of
 ),
 events as (
     select
         e.student_key,
         max(e.date_key) filter (where e.date_key <= t.today_key) as last_key,
-        count(*) filter (where e.score < :low_score and e.date_key between t.scores_key and t.today_key) as low_scores
+        count(*) filter (where e.score < :risk_low_score and e.date_key between t.scores_key and t.today_key) as low_scores
     from warehouse.fact_student_progress as e cross join today as t
     group by e.student_key
 ),
@@ -24,7 +24,7 @@ assessments as (
         a.student_key,
         max(a.date_key) filter (where a.date_key <= t.today_key) as last_key,
         count(*) filter (
-            where a.score_percentage < :low_score and a.date_key between t.scores_key and t.today_key
+            where a.score_percentage < :risk_low_score and a.date_key between t.scores_key and t.today_key
         ) as low_scores
     from warehouse.fact_assessments as a cross join today as t
     group by a.student_key

@@ -51,8 +51,8 @@ students as (
         count(*) as students,
         count(*) filter (where s.is_active) as active,
         -- not by the rounded rates: 0.746 is shown as 0.75
-        count(*) filter (where s.is_active and p.present_days < 0.75 * p.total_attendance_days) as often_absent,
-        count(*) filter (where s.is_active and m.score < 40) as low_scorers
+        count(*) filter (where s.is_active and 100 * p.present_days < :look_attendance * p.total_attendance_days) as often_absent,
+        count(*) filter (where s.is_active and m.score < :look_score) as low_scorers
     from warehouse.dim_students as s
     left join analytics.student_performance_summary as p using (student_id)
     left join means as m using (student_key)
@@ -70,8 +70,8 @@ select
     coalesce(g.assessments, 0) as assessment_count,
     coalesce(round(g.mean, 2), 0) as avg_score,
     round(g.median, 2) as median_score,
-    coalesce(s.often_absent, 0) as students_below_75_attendance,
-    coalesce(s.low_scorers, 0) as students_below_40_score
+    coalesce(s.often_absent, 0) as students_below_{look_attendance}_attendance,
+    coalesce(s.low_scorers, 0) as students_below_{look_score}_score
 from warehouse.dim_classes as c
 left join students as s using (class_id)
 left join attendance as a using (class_id)

@@ -62,7 +62,7 @@ orphans as (
 worst as (
     select 'worst_row' as kind, dataset, key as item, quality_score, flags
     from staging.flags_seen
-    where quality_score <= 70
+    where cardinality(flags) >= :queue_flags
 ),
 findings as (
     select kind, dataset, item, other, reason, 1 as occurrences from conflicts

@@ -2,7 +2,7 @@
 -- reads: analytics.as_of, warehouse.dim_students, warehouse.dim_programs, warehouse.fact_enrollments,
 -- warehouse.fact_student_progress, warehouse.fact_course_progress, warehouse.fact_attendance,
 -- warehouse.fact_assessments, warehouse.fact_support_tickets, warehouse.ai_student_risk
--- active_bits: of the 30 days that end with as_of, those with activity; bit 0 is as_of itself. Ored over the facts a
+-- active_bits: of the last :activity_long days, those with activity; bit 0 is as_of itself. Ored over the facts a
 -- day counts once, and each fact is read once
 with today as (
     select as_of from analytics.as_of
@@ -13,7 +13,9 @@ learning as (
         round(avg(e.score), 2) as avg_score,
         round(sum(e.duration_seconds) / 3600.0, 2) as hours,
         max(e.day) filter (where e.day <= t.as_of) as last_day,
-        bit_or(1 << (t.as_of - e.day)) filter (where e.day between t.as_of - 29 and t.as_of) as active_bits
+        bit_or(1::bigint << (t.as_of - e.day)) filter (
+            where e.day > t.as_of - :activity_long and e.day <= t.as_of
+        ) as active_bits
     from (
         select student_key, score, duration_seconds, (event_timestamp at time zone 'UTC')::date as day
         from warehouse.fact_student_progress
@@ -38,8 +40,8 @@ attendance as (
         count(distinct a.attendance_date) as days,
         count(distinct a.attendance_date) filter (where a.is_present) as present_days,
         max(a.attendance_date) filter (where a.is_present and a.attendance_date <= t.as_of) as last_day,
-        bit_or(1 << (t.as_of - a.attendance_date)) filter (
-            where a.is_present and a.attendance_date between t.as_of - 29 and t.as_of
+        bit_or(1::bigint << (t.as_of - a.attendance_date)) filter (
+            where a.is_present and a.attendance_date > t.as_of - :activity_long and a.attendance_date <= t.as_of
         ) as active_bits
     from warehouse.fact_attendance as a
     cross join today as t
@@ -49,8 +51,8 @@ assessments as (
     select
         a.student_key,
         max(a.assessment_date) filter (where a.assessment_date <= t.as_of) as last_day,
-        bit_or(1 << (t.as_of - a.assessment_date)) filter (
-            where a.assessment_date between t.as_of - 29 and t.as_of
+        bit_or(1::bigint << (t.as_of - a.assessment_date)) filter (
+            where a.assessment_date > t.as_of - :activity_long and a.assessment_date <= t.as_of
         ) as active_bits
     from warehouse.fact_assessments as a
     cross join today as t
@@ -110,12 +112,12 @@ select
     fee_paid, payment_status,
     case
         when payment_status <> 'COMPLETED' then 'PENDING'
-        when days_since_activity < 30 then 'ACTIVE'
-        when days_since_activity < 90 then 'INACTIVE'
+        when days_since_activity < :enrollment_inactive then 'ACTIVE'
+        when days_since_activity < :enrollment_churned then 'INACTIVE'
         else 'CHURNED'
     end as enrollment_status,
     courses, modules_completed, avg_completion, avg_score, hours, last_activity, days_since_activity,
-    bit_count((active_bits & 127)::bit(30)) as active_days_7,
-    bit_count(active_bits::bit(30)) as active_days_30,
+    bit_count((active_bits & ((1::bigint << :activity_short) - 1))::bit(64)) as active_days_{activity_short},
+    bit_count(active_bits::bit(64)) as active_days_{activity_long},
     tickets_open, tickets_total, attendance_rate, risk_score, risk_category, risk_factors
 from measured

@@ -44,6 +44,11 @@ class Staged(Step):
         lookups = {name: STAGED[name]() for name in self.dataset.lookups}
         return {"raw": ingest.RAW[self.dataset.name](), **lookups}
 
+    def defined(self) -> tuple[str, ...]:
+        dated = any(column.rule in ("date", "timestamp") for column in self.dataset.columns)
+        of_rules = (*(["dates_earliest"] if dated else []), *(["cities_alike"] if self.dataset.lookups else []))
+        return (*super().defined(), *of_rules)
+
     def own_parts(self, state: State) -> Parts:
         references = {f"reference:{name}": _reference_digest(state, name) for name in self.dataset.lookups}
         return {**super().own_parts(state), **rule_parts(self.dataset), **references}

@@ -22,8 +22,8 @@ comment on column analytics.ai_insights.kind is 'summary: a line; metric: a numb
 comment on column analytics.ai_insights.place is 'order within the kind';
 comment on column analytics.ai_insights.name is 'of the metric, or code of the anomaly';
 comment on column analytics.ai_insights.wording is 'the line, or what the metric is called; a language model may word summary and actions';
-comment on column analytics.ai_insights.value is 'of the metric, in the 7 days that end with as_of';
-comment on column analytics.ai_insights.previous is 'of the metric, in the 7 days before; null where it is not known';
+comment on column analytics.ai_insights.value is 'of the metric, in the {insights_days} days that end with as_of';
+comment on column analytics.ai_insights.previous is 'of the metric, in the {insights_days} days before; null where it is not known';
 comment on column analytics.ai_insights.unit is 'of value and previous: percent, count, hours or points';
 comment on column analytics.ai_insights.mart is 'where it was read from';
 comment on column analytics.ai_insights.better is 'which direction is good; null = neither';

@@ -9,8 +9,8 @@ create table analytics.class_statistics (
     assessment_count bigint not null check (assessment_count >= 0),
     avg_score numeric(5, 2) not null check (avg_score between 0 and 100),
     median_score numeric(5, 2) check (median_score between 0 and 100),
-    students_below_75_attendance bigint not null check (students_below_75_attendance >= 0),
-    students_below_40_score bigint not null check (students_below_40_score >= 0)
+    students_below_{look_attendance}_attendance bigint not null check (students_below_{look_attendance}_attendance >= 0),
+    students_below_{look_score}_score bigint not null check (students_below_{look_score}_score >= 0)
 );
 comment on table analytics.class_statistics is 'one class over the whole time; one row per class of dim_classes';
 comment on column analytics.class_statistics.class_id is 'CLASS-XX';
@@ -22,5 +22,5 @@ comment on column analytics.class_statistics.attendance_rate is 'share of studen
 comment on column analytics.class_statistics.assessment_count is 'dated assessments of its students while they were in the class';
 comment on column analytics.class_statistics.avg_score is 'mean score_percentage of these, percent; 0 without any';
 comment on column analytics.class_statistics.median_score is 'median score_percentage of these, percent; null without any';
-comment on column analytics.class_statistics.students_below_75_attendance is 'active students of the class now who were present on less than 75 percent of their recorded days (not rounded: 0.746, shown as 0.75, counts)';
-comment on column analytics.class_statistics.students_below_40_score is 'active students of the class now with a mean score under 40 percent (not rounded)';
+comment on column analytics.class_statistics.students_below_{look_attendance}_attendance is 'active students of the class now who were present on less than {look_attendance} percent of their recorded days (the share is not rounded)';
+comment on column analytics.class_statistics.students_below_{look_score}_score is 'active students of the class now with a mean score under {look_score} percent (not rounded)';

@@ -26,8 +26,8 @@ create table analytics.student_360 (
     hours numeric(38, 2) not null check (hours >= 0),
     last_activity date,
     days_since_activity integer check (days_since_activity >= 0),
-    active_days_7 bigint not null check (active_days_7 between 0 and 7),
-    active_days_30 bigint not null check (active_days_30 between 0 and 30),
+    active_days_{activity_short} bigint not null check (active_days_{activity_short} between 0 and {activity_short}),
+    active_days_{activity_long} bigint not null check (active_days_{activity_long} between 0 and {activity_long}),
     tickets_open bigint not null check (tickets_open >= 0),
     tickets_total bigint not null check (tickets_total >= tickets_open),
     attendance_rate numeric(3, 2) check (attendance_rate between 0 and 1),
@@ -45,7 +45,7 @@ comment on column analytics.student_360.enrollment_month is 'month of the enrolm
 comment on column analytics.student_360.enrollment_quarter is 'quarter of the enrolment, 1 to 4';
 comment on column analytics.student_360.enrollment_year is 'year of the enrolment';
 comment on column analytics.student_360.fee_paid is 'rupees';
-comment on column analytics.student_360.enrollment_status is 'in this order: PENDING when an enrolled student''s payment is not COMPLETED; CHURNED without activity for 90 days or ever; INACTIVE for 30; else ACTIVE';
+comment on column analytics.student_360.enrollment_status is 'in this order: PENDING when an enrolled student''s payment is not COMPLETED; CHURNED without activity for {enrollment_churned} days or ever; INACTIVE for {enrollment_inactive}; else ACTIVE';
 comment on column analytics.student_360.courses is 'courses with at least one learning event';
 comment on column analytics.student_360.modules_completed is 'modules completed over all courses';
 comment on column analytics.student_360.avg_completion is 'mean over the courses of the highest completion, percent';
@@ -53,11 +53,11 @@ comment on column analytics.student_360.avg_score is 'mean of the scored learnin
 comment on column analytics.student_360.hours is 'time spent on learning events';
 comment on column analytics.student_360.last_activity is 'last day up to as_of with a learning event (UTC), an assessment, or presence in class';
 comment on column analytics.student_360.days_since_activity is 'days from last_activity to as_of; null without any activity';
-comment on column analytics.student_360.active_days_7 is 'days with activity in the 7 days that end with as_of';
-comment on column analytics.student_360.active_days_30 is 'days with activity in the 30 days that end with as_of';
+comment on column analytics.student_360.active_days_{activity_short} is 'days with activity in the {activity_short} days that end with as_of';
+comment on column analytics.student_360.active_days_{activity_long} is 'days with activity in the {activity_long} days that end with as_of';
 comment on column analytics.student_360.tickets_open is 'support tickets that are not Resolved or Closed';
 comment on column analytics.student_360.tickets_total is 'all support tickets';
 comment on column analytics.student_360.attendance_rate is 'share of the recorded school days on which the student was present, 0 to 1; null without a record';
 comment on column analytics.student_360.risk_score is '0 to 100: how likely to drop out (warehouse.ai_student_risk)';
-comment on column analytics.student_360.risk_category is 'Low under 25, Medium under 50, High under 75, else Critical';
+comment on column analytics.student_360.risk_category is 'Low under {risk_medium}, Medium under {risk_high}, High under {risk_critical}, else Critical';
 comment on column analytics.student_360.risk_factors is 'what gave the points, separated by commas; empty without any';

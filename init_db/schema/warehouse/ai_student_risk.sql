@@ -23,10 +23,10 @@ comment on table warehouse.ai_student_risk is 'one row per student: how likely t
 comment on column warehouse.ai_student_risk.days_since_activity is 'days from the last learning event, assessment or presence in class to as_of; null: never active';
 comment on column warehouse.ai_student_risk.mean_completion is 'percent, mean over the student''s courses; null: no course';
 comment on column warehouse.ai_student_risk.payment_status is 'of the enrolment; null: not enrolled';
-comment on column warehouse.ai_student_risk.negative_tickets is 'tickets of negative sentiment (by the rules) in the 30 days that end with as_of';
-comment on column warehouse.ai_student_risk.low_scores is 'assessments and scored events under 40 percent in the 90 days that end with as_of';
+comment on column warehouse.ai_student_risk.negative_tickets is 'tickets of negative sentiment (by the rules) in the {risk_ticket_days} days that end with as_of';
+comment on column warehouse.ai_student_risk.low_scores is 'assessments and scored events under {risk_low_score} percent in the {risk_score_days} days that end with as_of';
 comment on column warehouse.ai_student_risk.score is '0 to 100, always by the rule in agents/risk.py';
-comment on column warehouse.ai_student_risk.category is 'Low under 25, Medium under 50, High under 75, else Critical';
+comment on column warehouse.ai_student_risk.category is 'Low under {risk_medium}, Medium under {risk_high}, High under {risk_critical}, else Critical';
 comment on column warehouse.ai_student_risk.factors is 'the factors that gave points, in the order of the rule';
 comment on column warehouse.ai_student_risk.interventions is 'what to do, the most urgent first';
 comment on column warehouse.ai_student_risk.explanation is 'score and factors in a sentence: the one thing here that a language model may word';

@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 import init_db
-from pipeline import queries
+from pipeline import definitions, queries
 from pipeline.checks import HEADER
 from pipeline.config import PROJECT
 from pipeline.datasets import DATASETS
@@ -287,7 +287,7 @@ def _checks(all_of: Catalogue) -> Iterator[str]:
     rows = []
     for step in all_of.steps.values():
         for recipe in step.recipes() if step.gates else ():
-            found = HEADER.match((PROJECT / recipe).read_text(encoding="utf-8"))
+            found = HEADER.match(definitions.filled((PROJECT / recipe).read_text(encoding="utf-8")))
             rows.append((f"[{Path(recipe).stem}](../{recipe})", *map(_text, found.groups() if found else ("", ""))))
     yield from _table(("check", "severity", "what must hold"), rows)
 
@@ -303,7 +303,7 @@ def _table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator
 
 
 def _said(of: object) -> str:
-    return " ".join((of.__doc__ or "").split())
+    return definitions.filled(" ".join((of.__doc__ or "").split()))
 
 
 def _text(words: str) -> str:
