@@ -6,20 +6,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import floor, log10
 
-from pipeline.outputs.report.markup import Html, el, join
+from markupsafe import Markup
+
+from pipeline.outputs.report.markup import el
 
 WIDTH, GAP = 640, 12
 NAMES, VALUES = 150, 90  # room for what stands left and right of bars
 AXIS, INNER = 54, 130  # room for a curve's numbers; its height
 MANY = 10  # points of a curve from which only the first and the last are marked
-STYLE = """
+STYLE = Markup("""
 text { font: 13px system-ui, sans-serif; fill: #444 } .title { font-weight: 600 } .axis { fill: #777 }
 .grid { stroke: #999; stroke-width: 0.5 } .bar { fill: #999 } .ours { fill: #1b6ca8 }
 .line { fill: none; stroke: #1b6ca8; stroke-width: 2 } .dot { fill: #1b6ca8 }
 @media (prefers-color-scheme: dark) {
   text { fill: #ddd } .axis { fill: #aaa } .ours, .dot { fill: #5aa9e6 } .line { stroke: #5aa9e6 }
 }
-"""
+""")
 
 
 def bars(groups: Mapping[str, Mapping[str, tuple[float, str]]], *, ours: str, said: str) -> str:
@@ -78,12 +80,12 @@ def panels(contents: Sequence[Panel], *, said: str) -> str:
     return _picture(top, said, parts)
 
 
-def _picture(height: int, said: str, parts: Sequence[Html]) -> str:
+def _picture(height: int, said: str, parts: Sequence[Markup]) -> str:
     box = {"viewBox": f"0 0 {WIDTH} {height}", "xmlns": "http://www.w3.org/2000/svg"}
-    return el("svg", el("title", said), el("style", Html(STYLE)), join(parts, "\n"), role="img", **box) + "\n"
+    return el("svg", el("title", said), el("style", STYLE), Markup("\n").join(parts), role="img", **box) + "\n"
 
 
-def _text(content: str, x: float, y: float, **attributes: object) -> Html:
+def _text(content: str, x: float, y: float, **attributes: object) -> Markup:
     return el("text", content, x=f"{x:.1f}", y=f"{y:.1f}", **attributes)
 
 

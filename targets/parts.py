@@ -49,6 +49,8 @@ def _source(path: Path, _mtime_ns: int, _size: int) -> tuple[str, frozenset[str]
         source = names = ast.dump(_without_docstrings(ast.parse(source))).encode()
     if path.suffix == ".toml":  # in its order: of two words with one meaning, the first may count
         source = json.dumps(tomllib.loads(source.decode()), default=str).encode()
+    if path.suffix == ".j2":
+        source = re.sub(rb"{#.*?#}", b"", source, flags=re.DOTALL)
     if path.suffix == ".sql":
         query = source.decode()
         header = CHECK_HEADER.match(query)
@@ -57,7 +59,8 @@ def _source(path: Path, _mtime_ns: int, _size: int) -> tuple[str, frozenset[str]
 
 
 def source_digest(path: Path) -> str:
-    """Digest of a recipe: Python by its syntax tree, SQL and TOML without comments and layout, other files by bytes.
+    """Digest of a recipe: Python by its syntax tree, SQL and TOML without comments and layout, a template
+    without comments, other files by bytes.
 
     The first line of a check is no comment: it says how severe it is and what must hold.
     """

@@ -66,11 +66,13 @@ def names_of(step: Step) -> set[str]:
         return {f"drops:{name}"}
     modules, queries = modules_of(step), queries_of(step.target)
     selects = [(PROJECT / path).read_text() for path in sorted(queries)]
-    code = code_of(step)
-    found = {f"recipe:{path}" for path in {*modules, *queries, *beside(step, modules)}}
+    code, files = code_of(step), beside(step, modules)
+    found = {f"recipe:{path}" for path in {*modules, *queries, *files}}
     found |= {f"option:{name}" for select in selects for name in bound_in(select) & OPTIONS}
     found |= {f"definition:{name}" for text in [*selects, *code] for name in bound_in(text) & FIELDS}
     found |= {f"definition:{name}" for text in code for name in defined_in(text)}
+    templates = [(PROJECT / path).read_text() for path in files if path.endswith(".j2")]
+    found |= {f"definition:{name}" for text in templates for name in shown_in(text)}
     if dataset := STAGED.get(step.target):
         rules = {column.rule for column in dataset.columns}
         found |= {f"contract:{dataset.name}", "rule:clean", *(f"rule:{rule}" for rule in rules)}
@@ -180,10 +182,10 @@ def path_of(name: str) -> str:
 
 
 def beside(step: Step, modules: set[str]) -> set[str]:
-    """Files that are no code: the prompt of an agent, and what lies in the folders that hold its modules alone."""
+    """Files that are no code: the prompt of an agent, and what lies in and below the folders of its modules alone."""
     folders = {Path(path).parent for path in modules} - {Path("agents"), Path("pipeline"), Path("pipeline/outputs")}
-    files = [path for folder in folders for path in (PROJECT / folder).iterdir() if path.is_file()]
-    found = {str(path.relative_to(PROJECT)) for path in files if path.suffix != ".py"}
+    files = [path for folder in folders for path in (PROJECT / folder).rglob("*") if path.is_file()]
+    found = {str(path.relative_to(PROJECT)) for path in files if path.suffix not in (".py", ".pyc")}
     return found | ({f"agents/prompts/{step.agent}.md"} if isinstance(step, Enrichment) else set())
 
 
@@ -201,6 +203,12 @@ def defined_in(code: str) -> set[str]:
         if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "definitions" and node.attr.isupper():
             found |= numbers(f"{node.attr.lower()}_{of[id(node)]}" if id(node) in of else node.attr)
     return found
+
+
+def shown_in(template: str) -> set[str]:
+    """The same of a template."""
+    named = re.findall(r"\bdefinitions\.([A-Z]+)(?:\.(\w+))?", template)
+    return {name for which, field in named for name in numbers(f"{which.lower()}_{field}" if field else which)}
 
 
 def numbers(name: str) -> set[str]:

@@ -22,9 +22,8 @@ from pipeline.checks import HEADER
 from pipeline.config import PROJECT, eduflow, settings
 from pipeline.datasets import DATASETS
 from pipeline.outputs.dictionary import pages
-from pipeline.outputs.report.markup import Html
-from pipeline.outputs.report.opinions import Opinions, at_risk, tickets
-from pipeline.outputs.report.page import Facts, page
+from pipeline.outputs.report.facts import Facts, Opinions
+from pipeline.outputs.report.page import page
 from pipeline.rules import RULES, apply_rule
 from pipeline.rules.cities import Cities
 from pipeline.rules.context import Context
@@ -124,12 +123,8 @@ def report() -> str:
     }
     facts = Facts(**given)
     nobody = replace(facts, needing_counts=dict.fromkeys(NEEDING, 0))
-    said = (
-        page(facts),
-        page(nobody),
-        *(str(each) for each in (*at_risk(found), *tickets(found)) if isinstance(each, Html)),
-    )
-    text = re.sub(r"<style>.*?</style>|<svg.*?</svg>", " ", " ".join(said), flags=re.S)
+    said = f"{page(facts)} {page(nobody)}"
+    text = re.sub(r"<style>.*?</style>|<svg.*?</svg>", " ", said, flags=re.S)
     return re.sub(r"<[^>]*>", " ", text)
 
 

@@ -17,7 +17,9 @@ from decimal import Decimal
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
+import jinja2
 import psycopg2
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -27,9 +29,12 @@ from conftest import ROWS, House, url
 from pipeline import analytics
 from pipeline.config import PROJECT
 from pipeline.marts import MARTS
+from pipeline.outputs.pages import TEMPLATES, ReportPage
 from pipeline.outputs.report import charts
-from pipeline.outputs.report.markup import el, natural, percent, points, words
-from pipeline.outputs.report.page import by_class, trend
+from pipeline.outputs.report.markup import el
+from pipeline.outputs.report.page import environment, render
+from pipeline.outputs.report.trends import by_class, trend
+from pipeline.outputs.report.words import natural, percent, points, words
 from targets import export
 from targets.database import Database
 
@@ -144,7 +149,7 @@ def luminance(colour: str) -> float:
 
 def test_text_and_lines_stand_out_from_the_paper():
     """WCAG AA on white: 4.5 for text, 3 for what is drawn. The grid may be faint."""
-    style = (PROJECT / "pipeline/outputs/report/page.css").read_text()
+    style = (PROJECT / "pipeline/outputs/report/templates/page.css").read_text()
     named = dict(re.findall(r"--(\w+): (#\w{6})", style))
     drawn = re.sub(r"\.grid \{.*\}", "", style)
     found = re.findall(r"(?<![-\w])(color|fill|stroke): (#\w{6}|var\(--(\w+)\))", drawn)
@@ -336,7 +341,7 @@ def test_a_student_called_script_is_a_name_and_no_script(house):
     page = page_of(house)
     outline = Outline(page)
     assert {tag for tag, _ in outline.tags} & {"script", "img", "b<"} == set()
-    assert "&lt;img src=x onerror=alert(1)&gt;" in page and "&lt;b&gt;&#x27;&amp;/attendance.csv" in page
+    assert "&lt;img src=x onerror=alert(1)&gt;" in page and "&lt;b&gt;&#39;&amp;/attendance.csv" in page
     assert house.one("select full_name from analytics.student_360 where student_id = 'STU001'") in outline.text
 
 
@@ -600,10 +605,33 @@ def test_codes_become_words():
 
 
 def test_an_element_escapes_what_is_no_markup():
-    assert el("td", "a<b", None, 5, el("b", "&"), class_="n", data_label='"', title=None) == (
-        '<td class="n" data-label="&quot;">a&lt;b5<b>&amp;</b></td>'
+    assert el("text", "a<b", 5, el("tspan", "&"), class_="n", text_anchor='"') == (
+        '<text class="n" text-anchor="&#34;">a&lt;b5<tspan>&amp;</tspan></text>'
     )
-    assert el("p", "bell\x07", "മലയാളം\u200d") == "<p>bell\ufffdമലയാളം\u200d</p>"
+    assert el("line", x1=5) == '<line x1="5"/>'
+
+
+def test_the_page_is_made_with_every_template_and_each_is_a_part_of_it():
+    folder = PROJECT / "pipeline/outputs/report/templates"
+    assert sorted(TEMPLATES) == sorted(str(path.relative_to(PROJECT)) for path in folder.iterdir())
+    assert {f"pipeline/outputs/report/{path.name}" for path in folder.parent.glob("*.py")} <= {
+        *ReportPage.recipe,
+        "pipeline/outputs/report/__init__.py",
+    }
+
+
+def test_a_template_escapes_text_replaces_control_characters_and_knows_every_name():
+    facts = SimpleNamespace(waiting=[], strays=[("<b>bell\x07", "മലയാളം\u200d")])
+    said = render("waiting.html.j2", facts=facts)
+    assert "<li><code>&lt;b&gt;bell\ufffd</code>: മലയാളം\u200d</li>" in said
+    with pytest.raises(jinja2.UndefinedError, match="'facts' is undefined"):
+        render("waiting.html.j2")
+    cells = environment().from_string('{% from "macros.html.j2" import row %}{{ row(["*A", "#B ="], cells) }}')
+    assert cells.render(cells=[None, 5]).strip() == (
+        '<tr role="row"><th scope="row" role="rowheader"></th><td role="cell" class="n" data-label="B">5</td></tr>'
+    )
+    with pytest.raises(ValueError, match="shorter"):
+        cells.render(cells=[None])
 
 
 def day_row(day: str, with_attendance: int, present: int, assessments: int = 0, score: float = 0) -> dict[str, object]:
@@ -719,7 +747,7 @@ def test_the_page_prints(sample, tmp_path):
 
 def test_the_page_is_made_without_heavy_imports(sample):
     """A run with nothing to do imports neither page nor figures."""
-    late = "pipeline.outputs.report", "pyarrow.parquet"
+    late = "pipeline.outputs.report", "jinja2", "pyarrow.parquet"
     look = f"import sys, pipeline; print([name for name in {late} if name in sys.modules])"
     done = sample.command("-c", look)
     assert done.stdout.strip() == "[]", sys.version

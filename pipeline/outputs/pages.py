@@ -15,7 +15,14 @@ from pipeline.step import Build, Built, State
 from pipeline.warehouse import SqlStep
 from targets.parts import Parts
 
-REPORT = ("figures.py", "page.py", "opinions.py", "charts.py", "markup.py", "page.css")
+REPORT = tuple(f"pipeline/outputs/report/{name}.py" for name in (
+    "figures", "facts", "page", "trends", "charts", "markup", "words",
+))  # fmt: skip
+TEMPLATES = tuple(f"pipeline/outputs/report/templates/{name}" for name in (
+    "page.css", *(f"{name}.html.j2" for name in (
+        "page", "macros", "waiting", "tiles", "students", "risk", "classes", "courses", "tickets", "files", "quality",
+    )),
+))  # fmt: skip
 
 
 class ReportPage(Artifact):
@@ -23,7 +30,7 @@ class ReportPage(Artifact):
 
     target, pattern = "output/report", "report.html"
     notes = re.compile(rb"<!-- last attempt -->.*\n")
-    recipe = ("pipeline/held.py", *(f"pipeline/outputs/report/{name}" for name in REPORT))
+    recipe = ("pipeline/held.py", *REPORT, *TEMPLATES)
     definitions = ("RISK", "LOOK", "activity_long")
 
     def requires(self) -> list[luigi.Task]:

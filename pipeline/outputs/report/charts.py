@@ -10,7 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from pipeline.outputs.report.markup import Html, el, join
+from markupsafe import Markup
+
+from pipeline.outputs.report.markup import el
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 WIDTH, HEIGHT = 270, 150
@@ -83,7 +85,7 @@ def count_scale(points: Points) -> Scale:
 
 def line_chart(
     points: Points, scale: Scale, *, style: str, reference: Points, threshold: float, said: str, weekly: bool
-) -> Html:
+) -> Markup:
     """One series in percent, its last value written beside it; behind it the reference and the threshold, dashed.
 
     style  "attendance" (discs) or "score" (squares): the class of its line and marks
@@ -106,7 +108,7 @@ def line_chart(
     return _svg(drawn, said + _told(points, weekly))
 
 
-def bar_chart(points: Points, scale: Scale, *, said: str, weekly: bool) -> Html:
+def bar_chart(points: Points, scale: Scale, *, said: str, weekly: bool) -> Markup:
     """Counts, a bar for each day or week."""
     bars = (scale.last - scale.first).days // (7 if weekly else 1) + 1
     width = min(24.0, 0.75 * (WIDTH - LEFT - RIGHT) / bars)
@@ -124,7 +126,7 @@ def bar_chart(points: Points, scale: Scale, *, said: str, weekly: bool) -> Html:
     return _svg(drawn, said + told)
 
 
-def _axes(scale: Scale, written: Callable[[float], str]) -> list[Html]:
+def _axes(scale: Scale, written: Callable[[float], str]) -> list[Markup]:
     drawn = []
     for value in scale.steps():
         y = f"{scale.y(value):.1f}"
@@ -139,7 +141,7 @@ def _axes(scale: Scale, written: Callable[[float], str]) -> list[Html]:
     return drawn
 
 
-def _mark(x: float, y: float, style: str) -> Html:
+def _mark(x: float, y: float, style: str) -> Markup:
     if style == "score":
         return el("rect", x=f"{x - 3:.1f}", y=f"{y - 3:.1f}", width=6, height=6, class_=f"mark {style}")
     return el("circle", cx=f"{x:.1f}", cy=f"{y:.1f}", r=3, class_=f"mark {style}")
@@ -164,5 +166,5 @@ def _told(points: Points, weekly: bool) -> str:
     )
 
 
-def _svg(drawn: Sequence[Html], said: str) -> Html:
-    return el("svg", join(drawn), viewBox=f"0 0 {WIDTH} {HEIGHT}", role="img", aria_label=said)
+def _svg(drawn: Sequence[Markup], said: str) -> Markup:
+    return el("svg", *drawn, viewBox=f"0 0 {WIDTH} {HEIGHT}", role="img", aria_label=said)

@@ -10,8 +10,7 @@ from sqlalchemy import Connection, text
 from pipeline import definitions, held
 from pipeline.datasets import DATASETS
 from pipeline.drops import Drop, datasets_without_a_file, unsettled
-from pipeline.outputs.report.opinions import Opinions
-from pipeline.outputs.report.page import NOTICED, Facts, Row
+from pipeline.outputs.report.facts import NOTICED, Facts, Opinions, Row
 from pipeline.sources.folder import shown
 from pipeline.step import State
 
