@@ -49,7 +49,7 @@ def sources() -> dict[str, list[str]]:
 # --- the picture: what is in it -------------------------------------------------------------------------------------
 
 # Okabe and Ito's colours, which the colour-blind can tell apart, darker where they are thin lines on white.
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#aa4a8d", "#8c6d00", "#3f9fd8", "#e69f00")
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#aa4a8d", "#8c6d00", "#3f9fd8", "#e69f00", "#222222")
 NEUTRAL = "#8a8f98"
 CAPTION = (
     "A line is data that flows, in the colour of the source that it began as; grey: of several sources, or of none."
