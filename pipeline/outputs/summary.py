@@ -15,6 +15,7 @@ from pipeline.enrich import Opinions, opinions
 from pipeline.ingest import Ingest
 from pipeline.marts import Marts
 from pipeline.outputs.artifact import Artifact, intake_digest
+from pipeline.outputs.markdown import plain, table
 from pipeline.outputs.mart_files import MartFiles
 from pipeline.outputs.pages import InsightsPage, ReportPage
 from pipeline.outputs.rejects import RejectFiles
@@ -29,6 +30,7 @@ class RunSummary(Artifact):
     """What the last run that did something did: what was rebuilt and why, the balance per drop, rows per table."""
 
     target, pattern = "output/run_summary", "run_summary.*"
+    recipe = ("pipeline/outputs/markdown.py",)
     notes = re.compile(rb'\ALast attempt: .*\n\n|^  "last_attempt": .*\n', re.M)
 
     def requires(self) -> list[luigi.Task]:
@@ -141,14 +143,14 @@ def markdown(facts: dict[str, Any]) -> str:
     parts = [f"# Run {facts['run_id']}\n\nas_of: {as_of}\n"]
     parts.append("## Balance per drop\n\nread = current + superseded + duplicate + rejected\n")
     parts.append(_table(facts["drops"], list(ACCOUNT)))
-    parts += [f"- drop {drop['drop_id']} {drop['status']}: {_cell(drop['reason'])}\n" for drop in facts["waiting"]]
+    parts += [f"- drop {drop['drop_id']} {drop['status']}: {plain(drop['reason'])}\n" for drop in facts["waiting"]]
     for title, key in (
         ("Datasets without a file", "datasets_without_a_file"),
         ("Files that are no drop", "files_that_are_no_drop"),
     ):
         if facts[key]:
             named = [item if isinstance(item, str) else f"{item['path']}: {item['why']}" for item in facts[key]]
-            parts.append(f"## {title}\n\n" + "".join(f"- {_cell(name)}\n" for name in named))
+            parts.append(f"## {title}\n\n" + "".join(f"- {plain(name)}\n" for name in named))
     parts.append(
         "## Rows per table\n\n"
         + _table([{"table": name, "rows": rows} for name, rows in facts["tables"].items()], ["table", "rows"])
@@ -159,7 +161,7 @@ def markdown(facts: dict[str, Any]) -> str:
     )
     parts.append(
         "## Enrichment: opinions, and where they are from\n\n"
-        + f"{_cell(facts['language_model'])}\n\n"
+        + f"{plain(facts['language_model'])}\n\n"
         + _table(facts["enrichment"], ["agent", "source", "reason", "records"])
     )
     if facts["review_queue"]:
@@ -170,14 +172,4 @@ def markdown(facts: dict[str, Any]) -> str:
 
 
 def _table(rows: list[dict[str, Any]], columns: list[str]) -> str:
-    if not rows:
-        return "Nothing.\n"
-    lines = ["| " + " | ".join(columns) + " |", "|" + "|".join(" --- " for _ in columns) + "|"]
-    lines += ["| " + " | ".join(_cell(row[column]) for column in columns) + " |" for row in rows]
-    return "\n".join(lines) + "\n"
-
-
-def _cell(value: Any) -> str:
-    """Text as it stands in Markdown: no table cell, tag, link, picture or code of its own."""
-    text = "" if value is None else shown(str(value))
-    return re.sub(r"([\\|\[\]`*!])", r"\\\1", text).replace("&", "&amp;").replace("<", "&lt;")
+    return table(columns, ([plain(row[column]) for column in columns] for row in rows)) if rows else "Nothing.\n"
