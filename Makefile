@@ -66,7 +66,7 @@ bench-scale: $(ready) ## how the cost grows with the rows, and with sixty days o
 ddl: $(ready) ## the DDL, views and facts that the declarations in pipeline/datasets make
 	@"$(BIN)/python" -m pipeline.ddl
 
-docs: $(ready) ## docs/: the data dictionary, and the picture of what is made from what
+docs: $(ready) ## docs/data-dictionary.md: every table and column, and the picture of what is made from what
 	@"$(BIN)/python" -m pipeline dictionary
 
 lint: $(ready) ## ruff and mypy

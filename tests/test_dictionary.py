@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from itertools import combinations, pairwise
-from xml.etree import ElementTree
+from itertools import pairwise
 
 import pytest
 
@@ -13,11 +12,13 @@ from pipeline.audit import graph
 from pipeline.config import PROJECT
 from pipeline.datasets import DATASETS
 from pipeline.outputs.dictionary.catalogue import Catalogue
-from pipeline.outputs.dictionary.lineage import COLOURS, laid_out, picture, reads, sources
-from pipeline.outputs.dictionary.pages import PAGE, PICTURE, RECORD_CODES, codes, pages, record_codes
+from pipeline.outputs.dictionary.lineage import picture, reads, sources
+from pipeline.outputs.dictionary.pages import PAGE, RECORD_CODES, codes, record_codes
+from pipeline.outputs.dictionary.pages import written as write
 from pipeline.queries import grain, head
 
-STALE = "docs/{} is out of date: run `make docs` and commit what it wrote"
+STALE = f"docs/{PAGE} is out of date: run `make docs` and commit what it wrote"
+BOXES = {*sources(), *(step.target for step in graph())}
 
 
 @pytest.fixture
@@ -26,21 +27,20 @@ def catalogue(house):
         return Catalogue(db)
 
 
-def written(house) -> dict[str, str]:
+def written(house) -> str:
     with house.database.transaction() as db:
-        return pages(db)
+        return write(db)
 
 
-# --- the committed pages --------------------------------------------------------------------------------------------
+# --- the committed page ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", [PAGE, PICTURE])
-def test_the_committed_pages_are_those_that_the_code_writes(house, name):
-    committed = PROJECT / "docs" / name
-    assert committed.is_file() and committed.read_text() == written(house)[name], STALE.format(name)
+def test_the_committed_page_is_the_one_that_the_code_writes(house):
+    committed = PROJECT / "docs" / PAGE
+    assert committed.is_file() and committed.read_text() == written(house), STALE
 
 
-def test_the_pages_do_not_depend_on_what_the_database_holds(house):
+def test_the_page_does_not_depend_on_what_the_database_holds(house):
     before = written(house)
     house.rows("2024-02-08/students_enrollment.csv", "students_enrollment", {})
     house.rows("2024-02-08/course_catalog.csv", "course_catalog", {})
@@ -49,7 +49,7 @@ def test_the_pages_do_not_depend_on_what_the_database_holds(house):
     assert written(house) == before
 
 
-def test_writing_the_pages_leaves_the_schemas_of_older_code_as_they_were(house):
+def test_writing_the_page_leaves_the_schemas_of_older_code_as_they_were(house):
     expected = written(house)
     house.query("update etl.objects set digest = 'older' where name like 'analytics.%'")
     house.query("alter table analytics.as_of drop column source")
@@ -57,9 +57,9 @@ def test_writing_the_pages_leaves_the_schemas_of_older_code_as_they_were(house):
     assert house.one("select min(digest) from etl.objects where name like 'analytics.%'") == "older"
 
 
-def test_the_verb_writes_both_pages(house, tmp_path, capsys):
+def test_the_verb_writes_the_page(house, tmp_path, capsys):
     assert house.do("dictionary", "--to", str(tmp_path / "docs")) == 0
-    assert {path.name for path in (tmp_path / "docs").iterdir()} == {PAGE, PICTURE}
+    assert {path.name for path in (tmp_path / "docs").iterdir()} == {PAGE}
     assert f"{PAGE}\n" in capsys.readouterr().out
 
 
@@ -103,7 +103,7 @@ def test_a_column_without_a_comment_means_what_it_is_made_from(catalogue):
 
 
 def test_every_link_within_the_dictionary_leads_somewhere(house):
-    page = written(house)[PAGE]
+    page = written(house)
     headings = re.findall(r"^#+ (.*)$", page, re.M)
     anchors = [re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings]
     assert len(set(anchors)) == len(anchors)
@@ -113,7 +113,7 @@ def test_every_link_within_the_dictionary_leads_somewhere(house):
 
 
 def test_every_row_of_a_table_has_as_many_cells_as_its_header(house):
-    for one, other in pairwise(written(house)[PAGE].splitlines()):
+    for one, other in pairwise(written(house).splitlines()):
         if one.startswith("|") and other.startswith("|"):
             assert len(re.findall(r"(?<!\\)\|", one)) == len(re.findall(r"(?<!\\)\|", other)), other
 
@@ -166,24 +166,27 @@ def test_a_query_is_read_for_what_it_reads():
 # --- the picture ----------------------------------------------------------------------------------------------------
 
 
-def test_every_target_is_in_the_picture():
-    labels = [element.text for element in ElementTree.fromstring(picture()).iter() if element.text]
-    for target in {*sources(), *(step.target for step in graph())}:
-        assert {target, target.split(".")[-1], target.split("/")[-1]} & set(labels), target
+def mermaid(target: str) -> str:
+    return re.sub("[./]", "_", target)
 
 
-def test_no_box_or_passing_line_covers_another_and_every_label_fits_its_box():
-    layout = laid_out()
-    for number, column in enumerate(layout.columns):
-        spans = sorted(
-            (layout.middle[place] - layout.height(place) / 2, layout.middle[place] + layout.height(place) / 2)
-            for place in column
-        )
-        assert all(above[1] <= below[0] for above, below in pairwise(spans))
-        labels = [layout.boxes[place].label for place in column if place in layout.boxes]
-        assert max(map(len, labels)) * 11.5 * 0.61 + 14 <= layout.width(number)  # the widest of common monospace fonts
+def test_every_target_is_in_the_picture_in_the_frame_of_its_layer():
+    frames = dict(re.findall(r"subgraph (\w+)\[.*?\n(.*?)\n  end", picture(), re.S))
+    boxes = {box: frame for frame, inside in frames.items() for box in re.findall(r"^    (\w+)\[", inside, re.M)}
+    of_checks = {step.target for step in graph() if step.gates}
+    layers = {target: target.split("/")[1] if target in of_checks else re.split("[./]", target)[0] for target in BOXES}
+    assert boxes == {mermaid(target): layer for target, layer in layers.items()}
 
 
-def test_the_colours_of_the_families_of_sources_differ():
-    """A family more than there are colours has one of them again."""
-    assert all(one != other for one, other in combinations(COLOURS, 2))
+def test_a_line_of_the_picture_is_data_that_flows_and_ends_in_boxes():
+    lines = re.findall(r"^  (\w+) --> (\w+)$", picture(), re.M)
+    made_from = {mermaid(target): {mermaid(name) for name in above} for target, above in sources().items()}
+    assert len(lines) == len(set(lines)) > 50
+    assert [(above, target) for above, target in lines if above not in made_from[target]] == []
+    assert ("raw_students", "staging_stg_students") in lines
+    drawn = {name for line in lines for name in line}
+    assert drawn <= {mermaid(target) for target in BOXES}
+    # what no line leads to says of which layers it is made, or is made from nothing
+    noted = set(re.findall(r'^    (\w+)\[".*<br>.*"\]$', picture(), re.M))
+    unmade = {mermaid(target) for target, above in sources().items() if not set(above) & sources().keys()}
+    assert {mermaid(target) for target in BOXES} - {target for _, target in lines} <= noted | unmade

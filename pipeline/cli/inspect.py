@@ -313,16 +313,15 @@ def _print_risk(found: dict[str, Any], factors: list[dict[str, Any]], columns: t
 
 
 def dictionary(arguments: argparse.Namespace, options: Settings) -> int:
-    from pipeline.outputs.dictionary.pages import pages
+    from pipeline.outputs.dictionary.pages import PAGE, written
 
     with transaction(options) as db:
-        written = pages(db)
+        page = written(db)
     folder = arguments.to or options.home.folder / "docs"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for name, page in written.items():
-            (folder / name).write_text(page, encoding="utf-8")
-            print(f"written: {nearby(folder / name)}")
+        (folder / PAGE).write_text(page, encoding="utf-8")
+        print(f"written: {nearby(folder / PAGE)}")
     except OSError as error:
         raise UserError(f"{error.filename or folder} can't be written: {error.strerror}") from None
     return 0

@@ -7,8 +7,6 @@ select _drop_id, _line, _extra from raw.city_master
 union all
 select _drop_id, _line, _extra from raw.course_catalog
 union all
-select _drop_id, _line, _extra from raw.student_feedback
-union all
 select _drop_id, _line, _extra from raw.student_progress
 union all
 select _drop_id, _line, _extra from raw.students

@@ -1,1 +1,1 @@
-"""The data dictionary in `docs/`: `catalogue` reads the DDL, `lineage` the graph, `pages` writes, `drawing` draws."""
+"""The data dictionary in `docs/`: `catalogue` reads the DDL, `lineage` the graph, `pages` writes."""

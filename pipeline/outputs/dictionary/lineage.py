@@ -1,4 +1,4 @@
-"""Lineage: what each table is made from, read out of the steps and their queries, and the picture `docs/lineage.svg`.
+"""Lineage: what each table is made from, read out of the steps and their queries, and the picture of it.
 
 A line is data that flows: foreign keys and gates, which only order the work, are none.
 """
@@ -11,7 +11,6 @@ from pipeline import queries
 from pipeline.audit import graph
 from pipeline.config import PROJECT
 from pipeline.datasets import DATASETS
-from pipeline.outputs.dictionary.drawing import Box, Layout, draw, lay_out
 from pipeline.step import Step
 
 LAYERS = {
@@ -46,40 +45,37 @@ def sources() -> dict[str, list[str]]:
     return found
 
 
-# --- the picture: what is in it -------------------------------------------------------------------------------------
-
-# Okabe and Ito's colours, which the colour-blind can tell apart, darker where they are thin lines on white.
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#aa4a8d", "#8c6d00", "#3f9fd8", "#e69f00", "#222222")
-NEUTRAL = "#8a8f98"
-CAPTION = (
-    "A line is data that flows, in the colour of the source that it began as; grey: of several sources, or of none."
-)
+# --- the picture ----------------------------------------------------------------------------------------------------
 
 
 def picture() -> str:
-    """The lineage graph as SVG."""
-    return draw(laid_out(), "EduFlow: what each table is made from", LAYERS, CAPTION)
+    """The lineage graph as Mermaid, which GitHub and most editors draw: a box per target, in the frame of its layer.
 
-
-def laid_out() -> Layout:
-    return lay_out(*boxes_and_edges(), tuple(LAYERS))
-
-
-def boxes_and_edges() -> tuple[list[Box], list[tuple[str, str]]]:
-    """The targets, and (from, to) of their lines. What reads a whole layer says so, and has no lines to it."""
+    What reads a whole layer says so, and has no lines to it; a check has no lines.
+    """
     made_from = sources()
-    colour = _colours(made_from)
-    boxes, edges = [], []
+    boxes: dict[str, list[str]] = {layer: [] for layer in LAYERS}
+    lines = []
     for target, above in made_from.items():
         whole = whole_layers(target, made_from)
-        boxes.append(Box(target, layer_of(target), label_of(target), colour.get(target, NEUTRAL), in_short(whole)))
+        boxes[layer_of(target)].append(_box(target, label_of(target), in_short(whole)))
         if in_short(whole) != EVERYTHING:
-            edges += [(name, target) for name in above if name in made_from and layer_of(name) not in whole]
+            lines += [(name, target) for name in above if name in made_from and layer_of(name) not in whole]
     for step in graph():
         if step.gates:
-            note = f"{len(step.recipes())} checks of all its tables"
-            boxes.append(Box(step.target, step.target.split("/")[1], step.target, NEUTRAL, note, dashed=True))
-    return boxes, edges
+            boxes[label_of(step.target)].append(_box(step.target, step.target, f"{len(step.recipes())} checks"))
+    drawn = ["flowchart LR"]
+    for layer, said in LAYERS.items():
+        drawn += [f'  subgraph {layer}["{layer}: {said}"]', *(f"    {box}" for box in boxes[layer]), "  end"]
+    return "\n".join([*drawn, *(f"  {_name(source)} --> {_name(target)}" for source, target in lines)])
+
+
+def _box(target: str, label: str, note: str) -> str:
+    return f'{_name(target)}["{label}{f"<br>{note}" if note else ""}"]'
+
+
+def _name(target: str) -> str:
+    return re.sub("[./]", "_", target)
 
 
 def layer_of(target: str) -> str:
@@ -108,19 +104,3 @@ def in_short(whole: dict[str, str]) -> str:
         return EVERYTHING
     said = [f"{layer} but {without}" if without else layer for layer, without in whole.items()]
     return f"all of {', '.join(said)}" if said else ""
-
-
-def _colours(made_from: dict[str, list[str]]) -> dict[str, str]:
-    """Datasets of one natural key are a family. A table below the marts is of the first family that it is made from."""
-    families = list(dict.fromkeys(dataset.key for dataset in DATASETS.values()))
-    family = {
-        name: dataset.key
-        for dataset in DATASETS.values()
-        for name in (f"raw.{dataset.name}", f"staging.{dataset.table}")
-    }
-    for _ in LAYERS:  # a table of versions may stand after its readers
-        for target, above in made_from.items():
-            found = next((family[name] for name in above if name in family), "")
-            if found and layer_of(target) in ("staging", "warehouse"):
-                family.setdefault(target, found)
-    return {target: COLOURS[families.index(key) % len(COLOURS)] for target, key in family.items()}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +22,14 @@ from pipeline.datasets import DATASETS
 from pipeline.datasets.declaration import Column, Dataset
 from pipeline.outputs.dictionary import lineage
 from pipeline.outputs.dictionary.catalogue import A_ROW, SHARED, Catalogue, Relation
+from pipeline.outputs.markdown import table
 from pipeline.rules import HARD_RULES, RULES, apply_rule
 from pipeline.rules.cities import Cities
 from pipeline.rules.context import Context
 from pipeline.sources.formats.kinds import FORMATS
 from pipeline.staging import Staged
 
-PAGE, PICTURE = "data-dictionary.md", "lineage.svg"
+PAGE = "data-dictionary.md"
 LAYERS = {
     "raw": "Raw: files as they came",
     "staging": "Staging: cleaned",
@@ -38,13 +39,13 @@ LAYERS = {
 }
 
 
-def pages(db: Connection) -> dict[str, str]:
-    """File name -> content, whatever the database holds; derived schemas of older code are as they were afterwards."""
+def written(db: Connection) -> str:
+    """The page, whatever the database holds; derived schemas of older code are as they were afterwards."""
     aside = db.begin_nested()
     init_db.create_derived(db)
     all_of = Catalogue(db)
     aside.rollback()
-    return {PAGE: "\n".join(page(all_of)), PICTURE: lineage.picture()}
+    return "\n".join(page(all_of))
 
 
 # --- what a declaration says ----------------------------------------------------------------------------------------
@@ -94,12 +95,10 @@ def vocabulary(column: Column) -> str:
 
 # --- the page -------------------------------------------------------------------------------------------------------
 
-INTRODUCTION = f"""# Data dictionary
+INTRODUCTION = """# Data dictionary
 
 Written by `make docs` from the declarations, the rules, the comments in the DDL and the heads of the queries. Don't
 edit it: mend the source, write it again; a test says when it is out of date.
-
-![What each table is made from: raw, staging, warehouse, marts and files]({PICTURE})
 
 A file of a **dataset** lands record by record in **raw**. Cleaning gives each value its type and its canonical form,
 and names by a code what is wrong with it. A soft problem is a **flag**: the row is kept, the code is in its `flags`. A
@@ -131,6 +130,8 @@ def page(all_of: Catalogue) -> Iterator[str]:
         yield from _functions(all_of, layer)
     yield from _files(all_of)
     yield from _checks(all_of)
+    yield from ("## Lineage", "", "What each table is made from: a line is data that flows.", "")
+    yield from ("```mermaid", lineage.picture(), "```", "")
 
 
 def _contents(all_of: Catalogue) -> Iterator[str]:
@@ -141,7 +142,7 @@ def _contents(all_of: Catalogue) -> Iterator[str]:
         tables = [name for name, found in all_of.relations.items() if found.schema == layer]
         inside = f": {', '.join(map(_link, tables))}" if layer != "raw" else ""
         yield f"- [{layer}](#{_anchor(title)}){inside}"
-    yield f"- {_link('Files')}, {_link('Checks')}"
+    yield f"- {_link('Files')}, {_link('Checks')}, {_link('Lineage')}"
     yield ""
 
 
@@ -156,7 +157,7 @@ def _dataset(all_of: Catalogue, dataset: Dataset) -> Iterator[str]:
     kept = f", every version in {_link(f'staging.{dataset.versions}')}" if dataset.versions else ""
     yield f"- **goes to** {_link(f'raw.{dataset.name}')}, then {_link(f'staging.{dataset.table}')}{kept}"
     yield ""
-    yield from _table(
+    yield table(
         ("column", "rule", "a blank", "flags", "rejects", "in staging"),
         (_contract_row(all_of, dataset, column) for column in dataset.columns),
     )
@@ -192,7 +193,7 @@ def _contract_row(all_of: Catalogue, dataset: Dataset, column: Column) -> tuple[
 
 def _rules() -> Iterator[str]:
     yield from ("## Rules", "", "Each looks at one value of one row. Examples are given text -> kept value.", "")
-    yield from _table(("rule", "what it does"), ((f"`{name}`", _text(_said(rule))) for name, rule in RULES.items()))
+    yield table(("rule", "what it does"), ((f"`{name}`", _text(_said(rule))) for name, rule in RULES.items()))
 
 
 def _raw(all_of: Catalogue) -> Iterator[str]:
@@ -201,13 +202,11 @@ def _raw(all_of: Catalogue) -> Iterator[str]:
         name = f"raw.{dataset.name}"
         readers = ", ".join(map(_link, all_of.readers.get(name, [])))
         rows.append((f"`{name}`", _text(all_of.relations[name].comment), readers))
-    yield from _table(("table", "what it holds", "read by"), rows)
+    yield table(("table", "what it holds", "read by"), rows)
     yield from ("Each has the columns of its dataset, as text, and", "")
     shared = [name for name in SHARED if name.startswith("raw.")]
     first = all_of.relations[f"raw.{next(iter(DATASETS))}"]
-    yield from _table(
-        ("column", "type", "null", "what it is"), (_row(all_of, first, name.split(".")[1]) for name in shared)
-    )
+    yield table(("column", "type", "null", "what it is"), (_row(all_of, first, name.split(".")[1]) for name in shared))
 
 
 def _tables(all_of: Catalogue, layer: str) -> Iterator[str]:
@@ -215,7 +214,7 @@ def _tables(all_of: Catalogue, layer: str) -> Iterator[str]:
         if relation.schema != layer:
             continue
         yield from (f"### {name}", "", _text(_sentence(relation.comment)), "", *_facts(all_of, relation), "")
-        yield from _table(
+        yield table(
             ("column", "type", "null", "what it is"), (_row(all_of, relation, column) for column in relation.fields)
         )
 
@@ -258,7 +257,7 @@ def _row(all_of: Catalogue, relation: Relation, column: str) -> tuple[str, ...]:
 def _functions(all_of: Catalogue, layer: str) -> Iterator[str]:
     found = {name: said for name, said in all_of.functions.items() if name.startswith(f"{layer}.")}
     if found:
-        yield from _table(("function", "what it gives"), ((f"`{name}`", _text(said)) for name, said in found.items()))
+        yield table(("function", "what it gives"), ((f"`{name}`", _text(said)) for name, said in found.items()))
 
 
 def _files(all_of: Catalogue) -> Iterator[str]:
@@ -274,7 +273,7 @@ def _files(all_of: Catalogue) -> Iterator[str]:
             everything = all_of.in_short(target) == lineage.EVERYTHING
             above = lineage.EVERYTHING if everything else ", ".join(map(_link, all_of.reads[target]))
             rows.append((f"`output/{getattr(step, 'pattern', '')}`", _text(_said(type(step))), above))
-    yield from _table(("files", "what they say", "made from"), rows)
+    yield table(("files", "what they say", "made from"), rows)
 
 
 def _checks(all_of: Catalogue) -> Iterator[str]:
@@ -289,17 +288,10 @@ def _checks(all_of: Catalogue) -> Iterator[str]:
         for recipe in step.recipes() if step.gates else ():
             found = HEADER.match(definitions.filled((PROJECT / recipe).read_text(encoding="utf-8")))
             rows.append((f"[{Path(recipe).stem}](../{recipe})", *map(_text, found.groups() if found else ("", ""))))
-    yield from _table(("check", "severity", "what must hold"), rows)
+    yield table(("check", "severity", "what must hold"), rows)
 
 
 # --- Markdown -------------------------------------------------------------------------------------------------------
-
-
-def _table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
-    yield f"| {' | '.join(header)} |"
-    yield "|" + "---|" * len(header)
-    yield from (f"| {' | '.join(row)} |" for row in rows)
-    yield ""
 
 
 def _said(of: object) -> str:
@@ -325,6 +317,6 @@ def _anchor(title: str) -> str:
 def _link(name: str) -> str:
     layer = re.split("[./]", name)[0]
     heading = {"raw": LAYERS["raw"], "output": "Files", "checks": "Checks"}.get(layer, name)
-    if name in DATASETS or layer in ("Rules", "Files", "Checks"):
+    if name in DATASETS or layer in ("Rules", "Files", "Checks", "Lineage"):
         return f"[{name}](#{_anchor(name)})"
     return f"[`{name}`](#{_anchor(heading)})"
