@@ -87,6 +87,12 @@ CAUSES = {
             "Check points and maximum of the rejected results in the reject file, and send it back.",
         ),
         Cause(
+            "value_impossible",
+            "The {column} lies outside what it can be, or contradicts another column of its row: two columns may be"
+            " swapped, or another scale was used.",
+            "Check the {column} of the rejected rows in the reject file, and send it back.",
+        ),
+        Cause(
             "city_unknown",
             "The {column} is not in the city list, nor close enough to one that is.",
             "Add new places and usual misspellings to city_master.csv; correct real mistakes at the source.",
@@ -139,6 +145,8 @@ ALONE = {
     "max_score_not_positive": "score_impossible",
 }
 COLUMN_OF = {"state_mismatch": "state", "score_above_maximum": "score", "max_score_not_positive": "max_score"}
+# What a declared check between columns says: rating_above_5, returned_on_before_lent_on.
+BROKEN_CHECK = re.compile(r"(\w+?)_(?:above|below|before|after)_\w+")
 ENDINGS = ("invalid", "missing", "out_of_range", "negative", "capped", "unmatched", "unknown")
 BY_ENDING = {
     "missing": "left_empty",
@@ -147,6 +155,7 @@ BY_ENDING = {
     "capped": "scale_wrong",
     "unmatched": "city_unknown",
     "unknown": "word_unknown",
+    "out_of_bounds": "value_impossible",
 }
 # Rule of a column -> what an unreadable value of it means.
 BY_RULE = {
@@ -186,7 +195,8 @@ def split_reason(reason: str) -> tuple[str, str]:
     for ending in ENDINGS:
         if reason.endswith(f"_{ending}"):
             return reason.removesuffix(f"_{ending}"), ending
-    return "", reason
+    broken = BROKEN_CHECK.fullmatch(reason)
+    return (broken[1], "out_of_bounds") if broken else ("", reason)
 
 
 def cause_of(reason: str, rule: str = "") -> str:

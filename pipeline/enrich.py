@@ -214,6 +214,22 @@ class TicketAnalysis(Enrichment):
         }
 
 
+class FeedbackMood(TicketAnalysis):
+    """Mood of the comment in each feedback."""
+
+    target, key = "warehouse.ai_feedback_mood", ("feedback_id",)
+
+    def record(self, row: Values) -> Any:
+        from agents.tickets import Ticket
+
+        return Ticket(row["feedback_id"], None, row["comment"])
+
+    def opinion(self, row: Values, verdict: Verdict[Any]) -> dict[str, Any]:
+        said = verdict.opinion
+        mood = {name: getattr(said, name) for name in ("sentiment", "sentiment_score", "language")}
+        return {"feedback_id": row["feedback_id"], "student_key": row["student_key"], **mood}
+
+
 class StudentRisk(Enrichment):
     """How likely each student is to drop out, and why."""
 
@@ -346,7 +362,7 @@ def _lines(rows: Sequence[Values], opinion: Any) -> Iterator[dict[str, Any]]:
         yield {**line, "mart": found.mart}
 
 
-ENRICHMENT: tuple[type[Enrichment], ...] = (TicketAnalysis, StudentRisk, QualityAnalysis)
+ENRICHMENT: tuple[type[Enrichment], ...] = (TicketAnalysis, FeedbackMood, StudentRisk, QualityAnalysis)
 
 
 class Opinions(Goal):
@@ -368,7 +384,11 @@ def opinions(db: Connection) -> list[dict[str, Any]]:
     each.append(
         f"select distinct '{Insights.agent}', source, reason, 1 from {Insights.target}"
     )  # one record, many rows
-    return [dict(row._mapping) for row in db.execute(text(" union all ".join(each) + " order by 1, 2, 3"))]
+    query = f"""
+        select agent, source, reason, sum(records)::bigint as records from ({" union all ".join(each)}) as o
+        group by 1, 2, 3 order by 1, 2, 3
+    """
+    return [dict(row._mapping) for row in db.execute(text(query))]
 
 
 def insights(db: Connection, waits: str) -> str:

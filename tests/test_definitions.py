@@ -80,9 +80,8 @@ def checks() -> str:
 
 
 def docstrings() -> str:
-    """What a notebook is told of the marts, and the dictionary of the rules."""
-    of_marts = definitions.filled((PROJECT / "pipeline/analytics.py").read_text())
-    return "\n".join([of_marts, *(pages._said(rule) for rule in RULES.values())])
+    """What the dictionary says of the rules. (What a notebook is told of the marts is the comments of their DDL.)"""
+    return "\n".join(pages._said(rule) for rule in RULES.values())
 
 
 SCHOOL = {
@@ -170,7 +169,7 @@ SAYS: dict[Callable[[], str], str] = {
     queries: "look_attendance look_score activity_short activity_long enrollment_inactive enrollment_churned"
     " queue_flags risk_ticket_days risk_low_score risk_score_days insights_days stale_days dates_earliest",
     checks: "stale_days dates_earliest",
-    docstrings: "look_attendance look_score activity_short activity_long insights_days dates_earliest",
+    docstrings: "dates_earliest",
     report: "look_attendance look_score look_away activity_long " + re.sub(r"(\w+)", r"risk_\1", OF_RISK),
     prompts: "risk_inactive_days risk_least_completion risk_negative_tickets risk_ticket_days risk_many_low_scores"
     " risk_low_score risk_score_days",

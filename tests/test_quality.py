@@ -91,6 +91,7 @@ def test_every_reason_code_of_every_contract_has_a_cause(name, column):
         ("class_id_missing", "class_id", "left_empty"),
         ("score_above_maximum", "", "score_impossible"),
         ("max_score_not_positive", "", "score_impossible"),
+        ("rating_above_5", "", "value_impossible"),
         ("something_new", "", "other"),
     ],
 )

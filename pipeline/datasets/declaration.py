@@ -39,6 +39,29 @@ OPERATIONS = (
     *((word, "UPSERT") for word in ("upsert", "insert", "update", "u", "i", "c", "r")),
     *((word, DELETE) for word in ("delete", "d")),
 )
+# A clean value of a rule as it comes in a file, where a column says none.
+EXAMPLES = {
+    "student_id": "STU001",
+    "key": "K001",
+    "name": "Asha Rao",
+    "email": "asha@example.org",
+    "phone": "5550100001",
+    "date": "2024-02-01",
+    "timestamp": "2024-02-01T10:00:00Z",
+    "gender": "F",
+    "city": "Pune",
+    "state": "Maharashtra",
+    "number": "10",
+    "percent": "80",
+    "boolean": "TRUE",
+    "code": "C001",
+    "text": "as written",
+    "aliases": "Poona",
+    "class_id": "CLASS-10A",
+    "grade": "10",
+    "attendance": "PRESENT",
+    "points": "10",
+}
 # The settings (keys of `[eduflow]`) that a rule reads.
 RULE_OPTIONS = {"phone": ("phone_country_code", "phone_digits"), "attendance": ("attendance_status",)}
 
@@ -63,7 +86,7 @@ class Column:
     references  what its value names: "student", "course", "class", "instructor" or "program"; "" = nothing
     indexed     whether the staged column has an index of its own
     comment     what the staged column holds, for the data dictionary
-    example     a clean value as it comes in a file: the tests vary rows of these
+    example     a clean value as it comes in a file, of which tests make rows; "" = what suits its rule
     """
 
     name: str
@@ -92,6 +115,11 @@ class Column:
     def never_null(self) -> bool:
         """Whether every staged row has a value."""
         return self.required or self.rule in NEVER_NULL or self.default is not None
+
+    @property
+    def sample(self) -> str:
+        """A clean value as it comes in a file."""
+        return self.example or (self.words[0][1] if self.words else EXAMPLES[self.rule])
 
     @property
     def unknown_flag(self) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from pipeline.datasets import DATASETS
 from pipeline.datasets.declaration import Column, Dataset
+from pipeline.ddl.facts import ddl as fact_ddl
 from pipeline.ddl.facts import facts
 from pipeline.ddl.tables import INIT_DB, quoted
 
@@ -126,7 +127,8 @@ def _facts_lacking(dataset: Dataset) -> Iterator[str]:
     """By its declaration: what no staged row lacks; and the days, of which an unknown one is 0."""
     if fact := facts().get(dataset.name):
         path = INIT_DB / "schema" / "warehouse" / f"{fact}.sql"
-        has = re.findall(r"^    (\w+) ", path.read_text(encoding="utf-8"), re.MULTILINE)
+        ddl_of_it = fact_ddl(dataset) if dataset.fact else path.read_text(encoding="utf-8")
+        has = re.findall(r"^    (\w+) ", ddl_of_it, re.MULTILINE)
         never_null = [column for column in dataset.columns if column.never_null]
         must = {*(f"{c.references}_key" for c in never_null if c.references), *(c.name for c in never_null)}
         lacking = " or ".join(f"{name} is null" for name in has if name in must or name.endswith("date_key"))

@@ -7,6 +7,8 @@ select 'city_master' as dataset, city_name as key, _drop_id, _line from staging.
 union all
 select 'course_catalog' as dataset, course_id as key, _drop_id, _line from staging.stg_courses
 union all
+select 'student_feedback' as dataset, feedback_id as key, _drop_id, _line from staging.stg_feedback
+union all
 select 'student_progress' as dataset, event_id as key, _drop_id, _line from staging.stg_progress
 union all
 select 'students' as dataset, student_id as key, _drop_id, _line from staging.stg_students

@@ -2,6 +2,10 @@ create view staging.courses_seen as
 select 'course_catalog' as dataset, 'course_id' as column_name, course_id as key, true as is_own, _build
 from staging.stg_courses
 union all
+select 'student_feedback' as dataset, 'course_id' as column_name, course_id as key, false as is_own, _build
+from staging.stg_feedback
+where course_id is not null
+union all
 select 'student_progress' as dataset, 'course_id' as column_name, course_id as key, false as is_own, _build
 from staging.stg_progress
 where course_id is not null;

@@ -5,6 +5,9 @@ union all
 select 'attendance' as dataset, attendance_id as key, least(attendance_date, (created_at at time zone 'UTC')::date) as earliest, greatest(attendance_date, (created_at at time zone 'UTC')::date) as latest, _drop_id, _build
 from staging.stg_attendance
 union all
+select 'student_feedback' as dataset, feedback_id as key, (created_at at time zone 'UTC')::date as earliest, (created_at at time zone 'UTC')::date as latest, _drop_id, _build
+from staging.stg_feedback
+union all
 select 'student_progress' as dataset, event_id as key, (event_timestamp at time zone 'UTC')::date as earliest, (event_timestamp at time zone 'UTC')::date as latest, _drop_id, _build
 from staging.stg_progress
 union all

@@ -15,6 +15,10 @@ select 'course_catalog' as dataset, course_id as key, flags, quality_score
 from staging.stg_courses
 where flags <> '{}'
 union all
+select 'student_feedback' as dataset, feedback_id as key, flags, quality_score
+from staging.stg_feedback
+where flags <> '{}'
+union all
 select 'student_progress' as dataset, event_id as key, flags, quality_score
 from staging.stg_progress
 where flags <> '{}'

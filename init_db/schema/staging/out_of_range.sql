@@ -7,6 +7,10 @@ select 'course_catalog' as dataset, course_id as key, 'duration_hours, price' as
 from staging.stg_courses
 where (not (duration_hours >= 0) or not (price >= 0))
 union all
+select 'student_feedback' as dataset, feedback_id as key, 'rating' as column_names, _build
+from staging.stg_feedback
+where (not (rating >= 0 and rating >= 1 and rating <= 5))
+union all
 select 'student_progress' as dataset, event_id as key, 'duration_seconds, score, completion_percentage' as column_names, _build
 from staging.stg_progress
 where (not (duration_seconds >= 0) or not (score between 0 and 100) or not (completion_percentage between 0 and 100))

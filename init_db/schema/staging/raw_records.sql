@@ -7,6 +7,8 @@ select _drop_id, _line, _extra from raw.city_master
 union all
 select _drop_id, _line, _extra from raw.course_catalog
 union all
+select _drop_id, _line, _extra from raw.student_feedback
+union all
 select _drop_id, _line, _extra from raw.student_progress
 union all
 select _drop_id, _line, _extra from raw.students

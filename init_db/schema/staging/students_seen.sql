@@ -5,6 +5,9 @@ union all
 select 'attendance' as dataset, 'student_id' as column_name, student_id as key, false as is_own, _build
 from staging.stg_attendance
 union all
+select 'student_feedback' as dataset, 'student_id' as column_name, student_id as key, false as is_own, _build
+from staging.stg_feedback
+union all
 select 'student_progress' as dataset, 'student_id' as column_name, student_id as key, false as is_own, _build
 from staging.stg_progress
 union all

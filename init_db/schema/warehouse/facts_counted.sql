@@ -5,6 +5,9 @@ union all
 select 'warehouse.fact_attendance' as fact, (select count(*) from warehouse.fact_attendance) as fact_rows,
     'staging.stg_attendance' as source, (select count(*) from staging.stg_attendance) as source_rows
 union all
+select 'warehouse.fact_feedback' as fact, (select count(*) from warehouse.fact_feedback) as fact_rows,
+    'staging.stg_feedback' as source, (select count(*) from staging.stg_feedback) as source_rows
+union all
 select 'warehouse.fact_student_progress' as fact, (select count(*) from warehouse.fact_student_progress) as fact_rows,
     'staging.stg_progress' as source, (select count(*) from staging.stg_progress) as source_rows
 union all

@@ -7,6 +7,10 @@ select 'fact_attendance' as fact, attendance_id::text as key
 from warehouse.fact_attendance
 where attendance_id is null or student_key is null or date_key is null or attendance_date is null or status is null
 union all
+select 'fact_feedback' as fact, feedback_id::text as key
+from warehouse.fact_feedback
+where feedback_id is null or student_key is null or date_key is null or rating is null
+union all
 select 'fact_student_progress' as fact, event_id::text as key
 from warehouse.fact_student_progress
 where event_id is null or student_key is null or date_key is null
