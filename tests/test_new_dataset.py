@@ -130,6 +130,6 @@ def test_the_data_dictionary_describes_a_declared_dataset(command: Command, tmp_
         "longer than anyone may keep a book",
         "warehouse.fact_loans",
         "fiction or science",
-        "raw_loans --> staging_stg_loans",
+        "raw_library_loans --> staging_stg_loans",
     ):
         assert words in page, words
