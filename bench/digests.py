@@ -16,8 +16,8 @@ import sys
 from sqlalchemy import Connection, text
 
 from bench.run import House, held
-from init_db import server
-from targets.database import Database
+from init_db.service import ServerError
+from targets.postgres.connection import Database
 
 TABLES = """
     select
@@ -73,5 +73,5 @@ def digests(db: Connection) -> list[tuple[str, int, str]]:
 if __name__ == "__main__":
     try:
         main()
-    except server.ServerError as error:
+    except ServerError as error:
         sys.exit(str(error))

@@ -36,7 +36,7 @@ from pipeline.datasets import DATASETS
 from pipeline.rules import apply_rule
 from pipeline.rules.context import Context
 from pipeline.rules.frame import clean
-from targets.database import Database
+from targets.postgres.connection import Database
 
 STUDENT_PROGRESS = DATASETS["student_progress"]
 NAMES = {"copy": "bare COPY", "eduflow": "EduFlow", "dlt": "dlt", "rows": "row by row"}

@@ -33,7 +33,7 @@ from bench import generate
 from init_db import server
 from pipeline.config import PROJECT
 from pipeline.datasets import DATASETS
-from targets.database import Database
+from targets.postgres.connection import Database
 
 OUT = PROJECT / "bench" / "out"
 # Root's server runs as another user, so elsewhere; of each checkout its own.
@@ -156,9 +156,9 @@ def run_goal(goal: str) -> dict[str, float]:
 
     from pipeline.cli import main as eduflow
     from pipeline.config import settings
-    from pipeline.step import prepare, run_id, transaction
+    from pipeline.run import run_id, this_run, transaction
 
-    prepare(settings())  # the server is up and the empty tables are there
+    this_run().prepare()  # the server is up and the empty tables are there
     luigi.build([], local_scheduler=True, no_lock=True, logging_conf_file="", log_level="ERROR")
     started = time.perf_counter()
     with contextlib.redirect_stdout(io.StringIO()):
@@ -177,8 +177,8 @@ def rebuild_marts(_argument: str) -> dict[str, Any]:
     from pipeline.cli import main as eduflow
     from pipeline.config import settings
     from pipeline.marts import MARTS
-    from pipeline.step import transaction
-    from targets.database import BULK
+    from pipeline.run import transaction
+    from targets.postgres.connection import BULK
 
     plain: dict[str, float] = {}
     rebuilt: dict[str, float] = {}

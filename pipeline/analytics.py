@@ -25,8 +25,9 @@ import init_db
 from pipeline import home as homes
 from pipeline.config import settings
 from pipeline.marts import MARTS
-from pipeline.step import UserError, transaction
+from pipeline.run import transaction
 from targets import export
+from targets.errors import UserError
 
 KEYS: dict[str, tuple[str, ...]] = {step.target.removeprefix("analytics."): step.key for step in MARTS}
 COMMENT = re.compile(r"comment on (?:table|column) [a-z]+\.\w+(?:\.(\w+))? is '(.*)'", re.DOTALL)

@@ -29,9 +29,11 @@ from pipeline.outputs.intake import waiting_kinds
 from pipeline.outputs.pages import ReportPage
 from pipeline.outputs.prometheus import ATTEMPT_METRICS, Metrics
 from pipeline.outputs.summary import RunSummary
-from pipeline.step import UserError, current_state, note_run, read_state, run_id, transaction
+from pipeline.run import current_state, read_state, run_id, this_run, transaction
 from targets.artifact import ArtifactError, write_files
-from targets.database import DatabaseError, lock
+from targets.errors import UserError
+from targets.postgres.connection import DatabaseError
+from targets.postgres.locks import lock
 
 GOING_ON = 0x45445247  # the class of the locks that attempts hold: any constant does
 ENDINGS = {0: "ok", 130: "interrupted", 143: "interrupted"}
@@ -57,7 +59,7 @@ class Attempt:
 
 
 def begin(db: Connection, goal: str) -> None:
-    note_run(db)
+    this_run().note(db)
     db.execute(text("update etl.runs set goal = :goal where run_id = :run"), {"goal": goal, "run": run_id()})
 
 

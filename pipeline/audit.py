@@ -22,9 +22,11 @@ from pipeline.outputs.intake import EduFlow
 from pipeline.rules import apply_rule
 from pipeline.rules.context import Context
 from pipeline.rules.frame import clean
+from pipeline.run import State
 from pipeline.sources.folder import shown
 from pipeline.staging.reading import contexts
-from pipeline.step import State, Step, UserError
+from pipeline.step import Step
+from targets.errors import UserError
 from targets.record import forget
 
 

@@ -17,7 +17,10 @@ from sqlalchemy import Connection, text
 from pipeline import definitions
 from pipeline.config import PROJECT
 from pipeline.datasets import DATASETS
-from pipeline.step import Build, Built, Step, UserError, log, run_id
+from pipeline.run import run_id
+from pipeline.step import Build, Built, Step
+from targets.errors import UserError
+from targets.run import log
 
 SINCE = re.compile(r":(\w+)_since\b")
 SINCE_OF_EACH = re.compile(r"(?<!:):since\b")

@@ -22,12 +22,12 @@ from dotenv.parser import parse_stream
 from luigi.cmdline_parser import CmdlineParser
 from luigi.parameter import UnconsumedParameterWarning
 
-from init_db.server import READER
+from init_db.cluster import READER
 from pipeline import home as homes
 from pipeline.definitions import GUARD
 from pipeline.home import CODE as PROJECT
 from pipeline.home import ConfigError, Home, nearest
-from targets.database import Database, holds_secret
+from targets.postgres.connection import Database, holds_secret
 
 __all__ = ["PROJECT", "ConfigError", "Settings", "settings", "use"]
 

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, text
 
 from pipeline.config import PROJECT, Settings
-from pipeline.step import log, run_id
+from pipeline.run import run_id
+from targets.run import log
 
 if TYPE_CHECKING:
     from agents.llm.usage import Usage

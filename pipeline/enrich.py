@@ -20,11 +20,13 @@ from sqlalchemy import Connection, text
 from pipeline import definitions
 from pipeline.config import PROJECT
 from pipeline.engine import engine_for, no_model, refusals
-from pipeline.step import Build, Built, Goal, Progress, State
+from pipeline.log import Progress
+from pipeline.run import State
+from pipeline.step import Build, Built, Goal
 from pipeline.warehouse import SqlStep
 from targets import parts as digests
-from targets.database import copy_in
 from targets.parts import Parts
+from targets.postgres.copy import copy_in
 from targets.table import add_foreign_keys, apply_difference, columns_of, count_rows
 
 if TYPE_CHECKING:

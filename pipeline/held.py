@@ -12,12 +12,12 @@ from sqlalchemy import Connection, text
 from pipeline.datasets import DATASETS
 from pipeline.drops import Drop, read_around
 from pipeline.guard import Tally
+from pipeline.run import State
 from pipeline.sources.folder import shown
 from pipeline.staging.cleaning import Cleaning
 from pipeline.staging.holding import lost
 from pipeline.staging.snapshots import Snapshots
 from pipeline.staging.winners import find_losers
-from pipeline.step import State
 
 
 @dataclass(frozen=True)

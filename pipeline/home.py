@@ -318,64 +318,7 @@ def note_kind(db: Connection, data: Path) -> None:
     db.execute(text("update etl.home set kind = :kind where kind is null"), {"kind": kind_of(data)})
 
 
-# --- making a home --------------------------------------------------------------------------------------------------
-
-README = """\
-This folder is the EduFlow home of {name}: put the school's files into data/, then run: eduflow run
-What comes of them is in output/ (open output/report.html); what waits for you: eduflow status
-Settings: sources.toml (the school), luigi.cfg (limits and options), .env (secrets; see the documentation).
-"""
-SOURCES = """\
-# What EduFlow can't know by itself about this school. It is read at each run; a line that begins with # says nothing.
-
-[school]
-# The name, as `eduflow purge` asks for it and `eduflow status` shows it; without it, the folder's name.
-# name = "Hill School"
-"""
-
-
-def make(folder: Path) -> tuple[Home, list[str]]:
-    """Make a home of a folder: what is there stays as it is. Returns it, and the names of what was made."""
-    folder = folder.expanduser().resolve()
-    if not str(folder).isprintable():
-        raise ConfigError(f"{str(folder)!r} can't be a home: its name holds characters that are no text")
-    for parent in folder.parents:
-        if is_home(parent) and folder.relative_to(parent).parts[0] in ("data", "output"):
-            raise ConfigError(
-                f"{folder} is in the {folder.relative_to(parent).parts[0]} folder of another home, {parent}, which "
-                "would take its files for its own. Choose a folder beside it"
-            )
-    home = Home(folder)
-    home.refuse_lost_database()
-    files = {
-        SETTINGS: SOURCES,
-        "luigi.cfg": commented((packaged()).read_text(encoding="utf-8")),
-        "README.md": README.format(name=folder.name),
-    }
-    made = []
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name in ("data", "output"):
-            if not (folder / name).is_dir():
-                (folder / name).mkdir(mode=0o750)
-                made.append(f"{name}/")
-        for name, content in files.items():
-            if not (folder / name).exists():
-                (folder / name).write_text(content, encoding="utf-8", errors="surrogateescape")
-                made.append(name)
-        _ = home.id
-    except OSError as error:
-        raise ConfigError(f"{error.filename or folder} can't be made: {error.strerror}") from None
-    return home, made
-
-
 def packaged() -> Path:
     """The luigi.cfg that came with the code: in the repository, or in the installed package."""
     own = CODE / "pipeline" / "luigi.cfg"
     return own if own.exists() else CODE / "luigi.cfg"
-
-
-def commented(settings: str) -> str:
-    """luigi.cfg for a new home: the keys of [eduflow] as comments, so that defaults of a later version are taken."""
-    head, section, keys = settings.partition("[eduflow]\n")
-    return head + section + re.sub(r"(?m)^([a-z_]+ =)", r"# \1", keys)

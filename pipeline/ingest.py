@@ -20,29 +20,23 @@ from pipeline.config import PROJECT, Settings, settings
 from pipeline.datasets import DATASETS
 from pipeline.datasets.declaration import Dataset
 from pipeline.drops import Arrival, Arrivals, Taken, arrivals, drop_digest
+from pipeline.log import Progress
+from pipeline.run import State, current_state, read_state, this_run, transaction
 from pipeline.sources.batch import Batch, Reading
 from pipeline.sources.errors import SourceError, listed
 from pipeline.sources.folder import File, shown
-from pipeline.step import (
-    LONG_BYTES,
-    Build,
-    Built,
-    DataFolder,
-    Goal,
-    Progress,
-    State,
-    Step,
-    UserError,
-    current_state,
-    failure_recorded,
-    log,
-    read_state,
-    transaction,
-)
+from pipeline.step import Build, Built, DataFolder, Goal, Step
 from targets import parts as digests
-from targets.database import copy_in, lock, retrying
+from targets import step as targets_step
+from targets.errors import UserError
 from targets.parts import Parts
+from targets.postgres.copy import copy_in
+from targets.postgres.errors import retrying
+from targets.postgres.locks import lock
+from targets.run import log
+from targets.step import failure_recorded
 
+LONG_BYTES = 5_000_000  # of a file that takes longer to land than a fork: about 0.2 s
 MANY, SMALL = 1_000, 8_000_000  # files and bytes that are landed by one COPY
 # in pipeline/sources: what decides what of a file is read
 READERS = ("batch.py", "columns.py", "errors.py", "formulas.py", "never_stored.py", "formats/*.py")
@@ -78,11 +72,11 @@ class Raw(Step):
         judge = judge_digest(self.dataset, state.settings)
         return arrivals(state.scan.of(name), state.drops_of(name), state.known, judge, state.scan.today)
 
-    def run(self) -> None:
+    def run(self) -> Iterator[list[targets_step.Step[State]]]:
         options = settings()
-        with failure_recorded(self.target, options):
+        with failure_recorded(this_run(), self.target):
             retrying(lambda: number_arrivals(options))
-        super().run()
+        yield from super().run()
 
     def build(self, build: Build) -> Built:
         db, state = build.db, build.state

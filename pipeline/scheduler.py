@@ -19,7 +19,7 @@ from urllib.parse import quote, unquote, urlencode, urlsplit
 import luigi.rpc
 
 from pipeline.config import Settings
-from pipeline.step import UserError
+from targets.errors import UserError
 
 SCHEME = "http+unix://"
 OURS = "ui"  # the scheduler that `eduflow ui` starts for this home

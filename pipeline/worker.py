@@ -11,6 +11,10 @@ one. So a short task runs in this process, beside the long ones that were forked
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import gc
+import os
+import signal
 import sys
 import threading
 from typing import Any
@@ -18,8 +22,8 @@ from typing import Any
 import luigi
 import luigi.worker
 
-from pipeline.config import settings
-from pipeline.step import UserError, is_prepared, prepare
+from pipeline.run import this_run
+from targets.errors import UserError
 
 
 class Worker(luigi.worker.Worker):
@@ -51,11 +55,15 @@ class Worker(luigi.worker.Worker):
             self._handle_next_task()
 
     def _create_task_process(self, task: luigi.Task) -> luigi.worker.TaskProcess:
+        self._task_completion_cache = None  # what was complete may have moved on
         process: luigi.worker.TaskProcess = super()._create_task_process(task)
         if process.use_multiprocessing and not worth_a_fork(task):
             process.use_multiprocessing = False
+        # A step looks itself, under its locks, at what it reads; afterwards another process may have moved that on.
+        process.check_unfulfilled_deps = process.check_complete_on_run = False
         if process.use_multiprocessing:
             before_fork()
+            this_run().forked = True
         return process
 
 
@@ -69,13 +77,13 @@ def worth_a_fork(task: luigi.Task) -> bool:
 
 def before_fork() -> None:
     """Do once, for all forks, what each of them would: the tables, while a thread imports."""
-    options = settings()
-    if is_prepared(options) and "pandas" in sys.modules:
+    run = this_run()
+    if run.is_prepared and "pandas" in sys.modules:
         return
     importing = threading.Thread(target=_import)
     importing.start()
     with contextlib.suppress(Exception):  # the fork says why
-        prepare(options)
+        run.prepare()
     importing.join()
 
 
@@ -86,5 +94,21 @@ def _import() -> None:
 
     pa.array([0]).to_pandas(types_mapper=pd.ArrowDtype)  # Arrow imports its own part at the first array
 
+
+def _die_with_parent(parent: int) -> None:
+    """Luigi's workers, and the manager process beside them, must not outlive a killed parent: they would go on
+    writing, and hold the embedded server's lease for ever."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    if os.getppid() != parent:  # it died before we asked
+        os._exit(1)
+
+
+# The collector writes to every object that it looks at: a worker would copy all that its parent holds.
+os.register_at_fork(after_in_child=gc.freeze)
+if sys.platform == "linux":
+    _parent = [os.getpid()]
+    os.register_at_fork(
+        before=lambda: _parent.__setitem__(0, os.getpid()), after_in_child=lambda: _die_with_parent(_parent[0])
+    )
 
 luigi.worker.Worker = Worker  # type: ignore[misc] # Luigi has no setting for it

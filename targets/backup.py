@@ -23,7 +23,7 @@ from typing import Any
 
 from psycopg2.extensions import make_dsn
 
-from targets.database import Database
+from targets.postgres.connection import Database
 
 SCHEMAS = ("raw", "etl", "access")
 HEAD, TAIL = b"-- EduFlow backup ", b"-- EduFlow backup ends; SHA-256 of all before this line: "

@@ -10,7 +10,7 @@ import pyarrow as pa
 from sqlalchemy import Connection, text
 
 from init_db.ownership import THEIRS
-from targets.database import copy_out, raw_cursor
+from targets.postgres.copy import copy_out, raw_cursor
 
 # Rows of a Parquet row group. No setting: its bytes are the same on every machine.
 GROUP_ROWS = 65_536

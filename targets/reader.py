@@ -23,9 +23,9 @@ from psycopg2.extensions import new_type, register_type, set_wait_callback
 from psycopg2.extras import wait_select
 from sqlalchemy import Connection, text
 
+from init_db.cluster import READER
 from init_db.ddl import run_as_it_is
-from init_db.server import READER
-from targets.database import SESSION, DatabaseError
+from targets.postgres.connection import SESSION, DatabaseError
 
 SCHEMAS = ("raw", "etl", "staging", "warehouse", "analytics")
 # Roles that come with PostgreSQL and reach beyond the database: files, programs, other sessions, other servers.

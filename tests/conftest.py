@@ -23,11 +23,12 @@ import pytest
 
 from bench.digests import TABLES
 from init_db import create_derived, migrate, server
+from init_db.cluster import READER
 from pipeline.cli import main
 from pipeline.datasets import DATASETS
 from pipeline.home import Home
-from pipeline.step import _Process
-from targets.database import Database
+from pipeline.run import begin_run
+from targets.postgres.connection import Database
 from targets.reader import MAKE_LOGIN
 from tests.faults.runs import Nursery
 from tests.waiting import until
@@ -173,7 +174,7 @@ class House:
         """Take everything out of the database, as `run --new` accepts it: as on the first day."""
         self.query("drop schema if exists raw, etl, staging, warehouse, analytics cascade")
         Home(Path(self.environment["EDUFLOW_HOME"])).forget_databases()
-        _Process.migrated = ""
+        begin_run()
 
     def query(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         connection = self.database.connect()
@@ -282,7 +283,7 @@ def house(cluster: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPat
     environment = {
         "EDUFLOW_HOME": str(tmp_path),
         "EDUFLOW_DATABASE": url(cluster, name),
-        "EDUFLOW_READER": url({**cluster, "user": server.READER}, name),
+        "EDUFLOW_READER": url({**cluster, "user": READER}, name),
         "EDUFLOW_DATA_DIR": str(data),
         "EDUFLOW_OUTPUT_DIR": str(output),
         "EDUFLOW_LLM": "off",  # whatever key is in the environment
@@ -290,7 +291,7 @@ def house(cluster: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPat
     for key, value in environment.items():
         monkeypatch.setenv(key, value)
     monkeypatch.chdir(PROJECT)
-    _Process.scan, _Process.migrated = None, ""
+    begin_run()
     yield House(data, output, Database(environment["EDUFLOW_DATABASE"], tmp_path), environment)
     with admin.cursor() as cursor:
         cursor.execute(f"drop database {name} with (force)")

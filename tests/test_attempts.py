@@ -174,7 +174,7 @@ def test_an_interrupted_run_says_what_is_kept_and_leaves_its_trace(house, number
 
 
 def _key(target: str) -> int:
-    from targets.database import lock_key
+    from targets.postgres.locks import lock_key
 
     return lock_key(target)
 

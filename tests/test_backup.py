@@ -15,7 +15,7 @@ import pytest
 
 from init_db import last_state
 from pipeline.config import PROJECT
-from pipeline.step import _Process
+from pipeline.run import begin_run
 from targets.backup import TAIL, BackupError, read_head
 from tests.test_home import command, school  # noqa: F401 (a fixture)
 
@@ -45,7 +45,7 @@ def state(house) -> dict[str, list]:
 
 def destroy(house) -> None:
     house.query("drop schema raw, etl, staging, warehouse, analytics cascade")
-    _Process.migrated = ""
+    begin_run()
 
 
 def test_backup_destroy_restore_run_gives_every_table_as_before(filled, tmp_path, capsys):
@@ -219,7 +219,7 @@ def test_what_newer_code_wrote_is_refused_before_anything_is_changed(filled, tmp
     filled.query("insert into etl.migrations (file) values ('state_99_later.sql')")
     before = filled.builds()
     for verb in (["run"], ["status"], ["backup", str(file)]):
-        _Process.migrated = ""
+        begin_run()
         assert filled.do(*verb) == 1
         said = capsys.readouterr().err
         assert "written by a newer EduFlow (it has state_99_later.sql" in said and len(said.splitlines()) == 1

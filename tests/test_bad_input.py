@@ -28,8 +28,9 @@ from conftest import PROJECT, ROWS, House, csv_text
 
 from pipeline.datasets import DATASETS
 from pipeline.ingest import RAW
-from pipeline.step import UserError, read_state, transaction
-from targets.database import lock_key
+from pipeline.run import read_state, transaction
+from targets.errors import UserError
+from targets.postgres.locks import lock_key
 from tests.waiting import until
 
 pytestmark = pytest.mark.usefixtures("trusting")
@@ -703,7 +704,7 @@ def test_a_task_run_alone_sees_the_change_too(house):
         read_state(db)
     file.write_text(TICKETS + ROW.replace("TKT001", "TKT002") + "\n")
     with pytest.raises(UserError, match="changed while it was read"):
-        RAW["support_tickets"]().run()
+        list(RAW["support_tickets"]().run())
     assert not luigi.build([RAW["support_tickets"]()], local_scheduler=True, no_lock=True, log_level="CRITICAL")
     assert house.query("select count(*) from etl.drops") == [(0,)]
 

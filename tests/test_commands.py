@@ -21,7 +21,7 @@ import psycopg2
 import pytest
 from rich.cells import cell_len
 
-from init_db import server
+from init_db.cluster import READER
 from pipeline.cli import verbs
 from pipeline.cli.tables import as_json, print_table
 from pipeline.config import PROJECT
@@ -184,7 +184,7 @@ def test_a_database_without_the_right_to_create_is_one_line(house, cluster, caps
     admin = psycopg2.connect(**cluster)
     admin.autocommit = True
     admin.cursor().execute(f"create database {name}")
-    monkeypatch.setenv("EDUFLOW_DATABASE", url({**cluster, "user": server.READER}, name))
+    monkeypatch.setenv("EDUFLOW_DATABASE", url({**cluster, "user": READER}, name))
     monkeypatch.delenv("EDUFLOW_READER")
     try:
         for verb in ("run", "plan", "status", "account"):

@@ -9,6 +9,7 @@ import sys
 
 import pytest
 from oracle import CORRECTED, Oracle, first_days
+from test_bad_input import held, somebody_waits
 from test_durability import running, wait_until
 from test_staging import emptied, everything
 
@@ -96,3 +97,30 @@ def test_a_file_that_takes_long_to_land_keeps_no_other_dataset_waiting(house):
             assert other.returncode == 0, other.stdout + other.stderr
         assert slow.wait(timeout=60) == 0
     assert house.query("select dataset from etl.drops order by dataset") == [("attendance",), ("students",)]
+
+
+def test_what_moves_on_while_a_target_waits_is_made_first_by_luigi(house):
+    """A file lands in another process while what is made from it is on its way: it waits, and nothing fails."""
+    house.rows("2024-02-08/support_tickets.csv", "support_tickets", {})
+    assert house.run("Warehouse") == 0
+    before = house.builds()
+    house.query("update etl.targets set fingerprint = null where target = 'warehouse.fact_support_tickets'")
+    with held(house, "warehouse.fact_support_tickets"):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pipeline", "run", "Warehouse", "--verbose"],
+            cwd=PROJECT,
+            env={**os.environ, **house.environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        wait_until(process, lambda: somebody_waits(house))
+        house.rows("2024-02-09/support_tickets.csv", "support_tickets", {"ticket_id": "TKT002"})
+        other = house.command("-m", "pipeline", "run", "Ingest")
+        assert other.returncode == 0, other.stdout + other.stderr
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, said
+    assert "Unfulfilled" not in said
+    assert house.builds()["staging.stg_tickets"] == before["staging.stg_tickets"] + 1
+    assert house.one("select count(*) from warehouse.fact_support_tickets") == 2
+    assert house.do("verify") == 0

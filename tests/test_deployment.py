@@ -17,8 +17,8 @@ import yaml
 from test_postgres15 import external, server  # noqa: F401 - fixtures
 
 from pipeline import config
-from pipeline import home as homes
 from pipeline.cli import verbs
+from pipeline.cli.home import make
 
 PROJECT = Path(__file__).parent.parent
 DEPLOY = PROJECT / "deploy"
@@ -139,7 +139,7 @@ def test_the_settings_of_env_reach_the_pipeline(tmp_path):
         f"./deploy/compose.env:{place}/.env:ro",
         "scheduler:/run/eduflow",
     ]
-    home, _ = homes.make(tmp_path / "home")
+    home, _ = make(tmp_path / "home")
     shutil.copy(DEPLOY / "compose.env", home.folder / ".env")
     usual = ("postgresql://eduflow@postgres:5432/eduflow", str(home.folder / "data"))
     assert settings_in_the_container(home.folder) == usual

@@ -8,7 +8,7 @@ import pytest
 
 from pipeline import ingest
 from pipeline.config import settings
-from pipeline.step import _Process
+from pipeline.run import begin_run
 
 PATHS = ["2024-02-01/attendance.csv", "2024-02-01/students.csv", "2024-02-02/attendance.csv", "b/tickets.csv"]
 DATASETS = {"attendance": "attendance", "students": "students", "tickets": "support_tickets"}
@@ -82,6 +82,6 @@ def test_two_processes_give_the_same_ids(house):
         run.start()
     for run in runs:
         run.join()
-    _Process.scan = None
+    begin_run()
     assert house.run() == 0
     assert ids(house) == list(enumerate(PATHS, 1))

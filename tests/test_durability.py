@@ -19,7 +19,7 @@ from test_bad_input import held, somebody_waits, tickets
 from init_db import DERIVED
 from pipeline.config import PROJECT, settings
 from pipeline.datasets import DATASETS
-from pipeline.step import transaction
+from pipeline.run import transaction
 from tests.waiting import until
 
 TICKETS = csv_text("support_tickets", {})

@@ -25,7 +25,8 @@ import pytest
 
 from init_db import server
 from pipeline.datasets import DATASETS
-from targets import database, lifeline
+from targets.postgres import connection, lifeline
+from targets.postgres.connection import Database
 from tests import surroundings
 from tests.conftest import PROJECT, House, csv_text, url
 from tests.surroundings import Proxy, as_nobody, clock, disk, files_of, remount
@@ -68,9 +69,7 @@ def undisturbed(cluster: dict[str, str], tmp_path_factory: pytest.TempPathFactor
         "EDUFLOW_OUTPUT_DIR": str(folder / "output"),
         "EDUFLOW_LLM": "off",
     }
-    house = House(
-        folder / "data", folder / "output", database.Database(environment["EDUFLOW_DATABASE"], folder), environment
-    )
+    house = House(folder / "data", folder / "output", Database(environment["EDUFLOW_DATABASE"], folder), environment)
     fill(house)
     done = house.command(*RUN)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -188,7 +187,7 @@ def embedded(directory: Path, tmp_path: Path) -> House:
         "EDUFLOW_OUTPUT_DIR": str(tmp_path / "output"),
         "EDUFLOW_LLM": "off",
     }
-    return House(tmp_path / "data", tmp_path / "output", database.Database("", directory), environment)
+    return House(tmp_path / "data", tmp_path / "output", Database("", directory), environment)
 
 
 # --- the database and the line to it --------------------------------------------------------------------------------
@@ -274,7 +273,7 @@ def test_a_line_that_goes_silent_ends_the_run_and_the_next_one_completes(filled,
     big_drop(filled)
     monkeypatch.setattr(lifeline, "PULSE", 0.2)
     monkeypatch.setattr(lifeline, "PATIENCE", 2)
-    monkeypatch.setattr(database, "TIMEOUT", 2)
+    monkeypatch.setattr(connection, "TIMEOUT", 2)
     monkeypatch.setenv("EDUFLOW_DATABASE", through(proxy, filled))
     waiting = silent_once_busy(proxy, filled, query)
     started = time.monotonic()
@@ -307,7 +306,7 @@ def test_a_silent_line_ends_a_real_run_within_a_minute(filled, proxy):
 
 def test_a_slow_statement_is_not_taken_for_a_silent_line(house, proxy, monkeypatch):
     monkeypatch.setattr(lifeline, "PULSE", 0.1)
-    with database.Database(through(proxy, house), house.data).transaction() as db:
+    with Database(through(proxy, house), house.data).transaction() as db:
         assert db.exec_driver_sql("select pg_sleep(2), 1").one()[1] == 1
 
 
@@ -360,7 +359,7 @@ def test_another_user_runs_a_copy_in_a_folder_with_blanks_and_an_accent(passable
     for name in surroundings.OURS:
         copy = shutil.copy2 if (PROJECT / name).is_file() else shutil.copytree
         copy(PROJECT / name, folder / name)
-    fill(House(folder / "data", folder / "output", database.Database("", folder), {}))
+    fill(House(folder / "data", folder / "output", Database("", folder), {}))
     if ROOT:
         for path in (folder, *folder.rglob("*")):
             shutil.chown(path, "nobody")

@@ -15,6 +15,7 @@ import pytest
 
 from init_db import server
 from pipeline import home as homes
+from pipeline.cli.home import commented
 from pipeline.config import PROJECT, ConfigError
 from tests.conftest import csv_text, url
 
@@ -275,7 +276,7 @@ def test_of_processes_that_start_at_once_all_see_one_id(tmp_path):
 
 
 def test_the_settings_of_a_new_home_are_comments_over_the_defaults():
-    settings = homes.commented(homes.packaged().read_text())
+    settings = commented(homes.packaged().read_text())
     assert "\n# guard_overlap = 0.7\n" in settings and "\n[retcode]\nalready_running = 10\n" in settings
 
 

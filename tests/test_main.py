@@ -31,9 +31,7 @@ def test_a_verbose_run_ends_with_the_balance_and_the_rows_per_layer(house, capsy
     out = capsys.readouterr().out
     assert "landed student_progress.csv: 1 records" in out
     assert "Balance per drop" in out and "Rows per layer" in out and "fact_student_progress 1" in out
-    assert (
-        "No file yet for: assessments, attendance, city_master, course_catalog, students, students_enrollment, " in out
-    )
+    assert "No file yet for: assessments, attendance, city_master, course_catalog, student_feedback, students, " in out
     assert re.match(r"All good: \d+ targets built in ", out.rstrip().splitlines()[-1])
 
 

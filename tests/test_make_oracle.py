@@ -27,8 +27,8 @@ from test_staging import everything
 from pipeline.config import PROJECT, eduflow
 from pipeline.datasets import DATASETS
 from pipeline.outputs.artifact import Artifact
-from pipeline.step import _Process, read_state, transaction
-from targets.database import Database
+from pipeline.run import begin_run, read_state, transaction
+from targets.postgres.connection import Database
 
 faults = pytest.mark.faults
 ORACLE = Oracle()
@@ -127,7 +127,7 @@ def housed(data: Path, output: Path, database: str) -> House:
 
 
 def copy_database(admin: psycopg2.extensions.connection, old: str, new: str) -> None:
-    _Process.connection = None
+    begin_run()
     with admin.cursor() as cursor:
         cursor.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", [old])
         cursor.execute(f"drop database if exists {new} with (force)")

@@ -19,7 +19,8 @@ from test_bad_input import TICKETS, assert_balanced, statuses, tickets
 from test_bombs import HEADER, MB, ROW, names, with_a_cell, zipped
 
 from pipeline.ingest import RAW
-from pipeline.step import UserError, begin_run, read_state, transaction
+from pipeline.run import begin_run, read_state, transaction
+from targets.errors import UserError
 
 LONG = "f" * 255  # as long as a name may be
 NAMES = ("a\\..\\..\\etc", "%2e%2e%2f", "a ... ", "C:\\x", "~root", "-rf", "$HOME", "a&b;c|d", "é" * 127, LONG)
@@ -81,7 +82,7 @@ def test_what_takes_the_place_of_a_file_after_the_look_at_it_is_not_waited_for(h
     else:
         file.symlink_to("/dev/zero")
     with pytest.raises(UserError, match="changed while it was read"):
-        RAW["support_tickets"]().run()
+        list(RAW["support_tickets"]().run())
     assert house.query("select count(*) from etl.drops") == [(0,)]
     assert house.run() == (0 if kind == "folder" else 30), "what is no file can't be understood"
 

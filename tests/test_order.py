@@ -26,8 +26,8 @@ from pipeline.datasets import DATASETS
 from pipeline.datasets.declaration import Dataset
 from pipeline.rules.context import Context
 from pipeline.rules.frame import clean
-from pipeline.step import _Process
-from targets.database import Database
+from pipeline.run import begin_run
+from targets.postgres.connection import Database
 
 faults = pytest.mark.faults
 QUIET = list(HealthCheck)
@@ -111,7 +111,7 @@ class Street:
 
     def renew(self, name: str) -> House:
         """An empty house of this name: its database made from the template, no file."""
-        _Process.connection = _Process.scan = None
+        begin_run()
         database = f"{self.house.one('select current_database()')}_{name}"
         admin = psycopg2.connect(**self.keywords)
         admin.autocommit = True
@@ -129,7 +129,7 @@ class Street:
         return House(data, data.with_name(f"{name}-out"), Database(address, data), environment)
 
     def close(self) -> None:
-        _Process.connection = None
+        begin_run()
         for name in ("disturbed", "calm"):
             database = f"{self.house.one('select current_database()')}_{name}"
             admin = psycopg2.connect(**self.keywords)
@@ -205,9 +205,7 @@ def fail() -> None:
 
 def run_killed(house: House, at: int) -> None:
     """A run in a process of its own, killed by kill -9 at a statement (or done before it)."""
-    if _Process.connection:  # a child that drops an inherited connection would end it for both
-        _Process.connection[1].close()
-        _Process.connection = None
+    begin_run()  # a child that drops an inherited connection would end it for both
     child = os.fork()
     if child == 0:
         code = 99  # it must not go on as a second pytest, whatever happens

@@ -19,7 +19,7 @@ import psycopg2
 import pytest
 from conftest import PROJECT, House
 
-from targets.database import Database
+from targets.postgres.connection import Database
 
 pytestmark = pytest.mark.integration
 

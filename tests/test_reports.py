@@ -36,7 +36,7 @@ from pipeline.outputs.report.page import environment, render
 from pipeline.outputs.report.trends import by_class, trend
 from pipeline.outputs.report.words import natural, percent, points, words
 from targets import export
-from targets.database import Database
+from targets.postgres.connection import Database
 
 MART_NAMES = [step.target.removeprefix("analytics.") for step in MARTS]
 DAY1, DAY2 = "2024-02-08", "2024-02-09"

@@ -16,8 +16,8 @@ from conftest import House, url
 
 import init_db
 from init_db import ddl
-from pipeline.step import _Process
-from targets.database import Database
+from pipeline.run import begin_run
+from targets.postgres.connection import Database
 
 NUMBERS = count()
 MINE = "school_owner"  # a role that owns nothing but what it is given
@@ -46,7 +46,7 @@ def blank(house, cluster, admin, monkeypatch) -> Iterator[House]:
     with admin.cursor() as cursor:
         cursor.execute(f"create database {name}")
         yield at(house, url(cluster, name), monkeypatch)
-        _Process.connection = None
+        begin_run()
         cursor.execute(f"drop database {name} with (force)")
 
 
@@ -186,7 +186,7 @@ def test_a_schema_dropped_by_hand_and_made_by_somebody_else_is_not_taken_for_our
     house.query(
         "drop schema analytics cascade; create schema analytics; create table analytics.student_360 as select 7 as n"
     )
-    _Process.migrated = ""
+    begin_run()
     assert house.run() == 1
     assert "schema analytics that EduFlow did not make" in capsys.readouterr().err
     assert house.one("select n from analytics.student_360") == 7
@@ -196,7 +196,7 @@ def test_a_copy_of_the_database_goes_on(house, admin, cluster, monkeypatch):
     loaded(house)
     before = house.contents(), foreign_keys(house)
     name = f"{house.one('select current_database()')}_copy"
-    _Process.connection = None
+    begin_run()
     with admin.cursor() as cursor:
         cursor.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = %s", [name[:-5]])
         cursor.execute(f"create database {name} template {name[:-5]}")
@@ -209,7 +209,7 @@ def test_a_copy_of_the_database_goes_on(house, admin, cluster, monkeypatch):
             assert copy.run() == 0
             assert (copy.contents(), foreign_keys(copy)) == before
         finally:
-            _Process.connection = None
+            begin_run()
             cursor.execute(f"drop database {name} with (force)")
 
 
@@ -610,7 +610,7 @@ def older(house: House) -> None:
         );
         delete from etl.migrations where file like 'state_06%';
     """)
-    _Process.migrated = ""
+    begin_run()
 
 
 def numbers(house: House) -> dict:

@@ -28,7 +28,7 @@ from test_durability import running, wait_until
 from pipeline.datasets import DATASETS
 from pipeline.sources.formats import open_file
 from pipeline.sources.never_stored import is_secret
-from targets.database import Database, DatabaseError
+from targets.postgres.connection import Database, DatabaseError
 
 PASSWORD, KEY = "pl4nted-p4ssword", "gsk_pl4nted0key"
 # Of a student whose rows fail; by name and id the report may show an accepted one.

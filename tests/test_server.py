@@ -22,7 +22,9 @@ from typing import Any
 import psycopg2
 import pytest
 
-from init_db import server
+from init_db import server, service
+from init_db.cluster import OWNER, READER
+from init_db.service import ServerError
 from tests.waiting import until
 
 pytestmark = pytest.mark.integration
@@ -38,7 +40,7 @@ if sys.argv[2:]:  # here and not by subprocess's user=: nobody may be unable to 
     os.setgroups([]), os.setgid(int(sys.argv[3])), os.setuid(int(sys.argv[2]))
 try:
     print(json.dumps(server.start(Path(sys.argv[1]))), flush=True)
-except server.ServerError as error:
+except ServerError as error:
     sys.exit(str(error))
 for line in sys.stdin:
     exec(line)
@@ -355,10 +357,10 @@ psycopg2.connect(sys.argv[1])
 
 @pytest.mark.skipif(not ROOT, reason="needs two users")
 @both
-@pytest.mark.parametrize("role", [server.OWNER, server.READER])
+@pytest.mark.parametrize("role", [OWNER, READER])
 def test_another_user_of_the_machine_cannot_log_in_though_the_socket_be_open(place, role):
     keywords = place.worker().ready() | {"user": role}
-    query(place.worker().ready(), f"create role {server.READER} login")
+    query(place.worker().ready(), f"create role {READER} login")
     query(keywords, "select 1")  # root may
     folder = Path(keywords["host"])
     folder.chmod(0o755)
@@ -427,8 +429,8 @@ def test_taking_over_gives_no_file_away_that_is_not_the_clusters(place, planted)
 
 @pytest.mark.skipif(not ROOT, reason="root alone has a service user")
 def test_without_a_service_user_root_is_told_how_to_make_one(tmp_path, monkeypatch):
-    monkeypatch.setattr(server, "SERVICE", "not a name")
-    with pytest.raises(server.ServerError, match=r"could not be made \(useradd: .*make it with `useradd --system"):
+    monkeypatch.setattr(service, "SERVICE", "not a name")
+    with pytest.raises(ServerError, match=r"could not be made \(useradd: .*make it with `useradd --system"):
         server.start(tmp_path / "pg")
 
 
@@ -450,5 +452,5 @@ def test_root_keeps_a_copy_of_binaries_that_the_service_user_cannot_reach(place,
 
 def test_without_the_wheel_the_error_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(server.ServerError, match=r"pip install -r requirements.txt.*EDUFLOW_DATABASE"):
+    with pytest.raises(ServerError, match=r"pip install -r requirements.txt.*EDUFLOW_DATABASE"):
         server.start(tmp_path / "pg")

@@ -23,9 +23,10 @@ import pytest
 from conftest import PROJECT, House, url
 
 from init_db import server
+from init_db.cluster import READER
 from pipeline.config import settings
-from pipeline.step import _Process
-from targets.database import Database
+from pipeline.run import begin_run
+from targets.postgres.connection import Database
 from tests.waiting import until
 
 pytestmark = pytest.mark.integration
@@ -98,7 +99,7 @@ def elsewhere() -> Iterator[Elsewhere]:
     subprocess.run([*control, "start"], stdout=subprocess.DEVNULL, check=True, **run)
     there = Elsewhere(folder, port)
     there.as_boss(f"create role {OWNER} login password '{PASSWORD}'", "postgres")
-    there.as_boss(f"create role {server.READER} login password '{READ_PASSWORD}'", "postgres")
+    there.as_boss(f"create role {READER} login password '{READ_PASSWORD}'", "postgres")
     there.as_boss(f"create database school owner {OWNER}", "postgres")
     yield there
     subprocess.run([*control, "stop", "-m", "immediate"], stdout=subprocess.DEVNULL, **run)
@@ -110,7 +111,7 @@ def moved(house: House, monkeypatch: pytest.MonkeyPatch, url: str, read_url: str
     for name, value in {"EDUFLOW_DATABASE": url, "EDUFLOW_READER": read_url}.items():
         house.environment[name] = value
         monkeypatch.setenv(name, value)
-    _Process.scan, _Process.migrated = None, ""
+    begin_run()
     house.database = Database(url, house.data)
     return house
 
@@ -137,7 +138,7 @@ def made(folder: Path, database: str, read_url: str) -> House:
 def entered(house: House, monkeypatch: pytest.MonkeyPatch) -> House:
     for name, value in house.environment.items():
         monkeypatch.setenv(name, value)
-    _Process.scan, _Process.migrated = None, ""
+    begin_run()
     return house
 
 
@@ -148,7 +149,7 @@ def here(cluster: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> I
     admin.autocommit = True
     with admin.cursor() as cursor:
         cursor.execute(f"create database {name} template template_eduflow")
-        urls = url(cluster, name), url({**cluster, "user": server.READER}, name)
+        urls = url(cluster, name), url({**cluster, "user": READER}, name)
         yield made(tmp_path_factory.mktemp("here") / "home", *urls)
         cursor.execute(f"drop database {name} with (force)")
     admin.close()
@@ -157,7 +158,7 @@ def here(cluster: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> I
 @pytest.fixture(scope="module")
 def there(elsewhere: Elsewhere, tmp_path_factory: pytest.TempPathFactory) -> House:
     """A house whose database is the PostgreSQL 15, owned by a login without powers, with a reader."""
-    urls = elsewhere.url(OWNER, PASSWORD), elsewhere.url(server.READER, READ_PASSWORD)
+    urls = elsewhere.url(OWNER, PASSWORD), elsewhere.url(READER, READ_PASSWORD)
     return made(tmp_path_factory.mktemp("there") / "home", *urls)
 
 
@@ -314,17 +315,17 @@ def test_a_superuser_is_refused_with_what_makes_a_reader(house, elsewhere, monke
 @pytest.mark.parametrize("power", ["pg_execute_server_program", "pg_read_server_files", "a superuser's role"])
 def test_a_login_that_reaches_beyond_rows_is_refused(abroad, elsewhere, capfd, power):
     granted = "boss" if "superuser" in power else power
-    elsewhere.as_boss(f"grant {granted} to {server.READER}")
+    elsewhere.as_boss(f"grant {granted} to {READER}")
     try:
         assert abroad.do("sql", "select 1") == 1
         assert f"runs nothing as eduflow_reader, which can do more than read ({granted})" in capfd.readouterr().err
     finally:
-        elsewhere.as_boss(f"revoke {granted} from {server.READER}")
+        elsewhere.as_boss(f"revoke {granted} from {READER}")
     assert abroad.do("sql", "select 1") == 0
 
 
 def test_a_reader_of_another_database_is_refused(filled, elsewhere, monkeypatch, capsys):
-    monkeypatch.setenv("EDUFLOW_READER", elsewhere.url(server.READER, READ_PASSWORD))
+    monkeypatch.setenv("EDUFLOW_READER", elsewhere.url(READER, READ_PASSWORD))
     assert filled.do("sql", "select 1") == 1
     assert "EDUFLOW_READER is a login on another database than EDUFLOW_DATABASE" in capsys.readouterr().err
 
@@ -345,9 +346,9 @@ def embedded(house: House, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
     monkeypatch.setenv("EDUFLOW_DATABASE_DIR", str(folder / "pg"))
     house.environment["EDUFLOW_DATABASE_DIR"] = str(folder / "pg")
     house.database = Database("", folder / "pg")
-    _Process.scan, _Process.migrated = None, ""
+    begin_run()
     yield house
-    _Process.connection = None
+    begin_run()
     server.stop_if_last(folder / "pg")
     shutil.rmtree(folder)
 

@@ -20,20 +20,11 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from targets import parts
 from targets.artifact import Written, fault, write_files
-from targets.database import (
-    Database,
-    DatabaseError,
-    Spool,
-    ahead,
-    complaint,
-    copy_in,
-    copy_out,
-    is_retryable,
-    lock,
-    lock_key,
-    retrying,
-)
 from targets.parts import digest
+from targets.postgres.connection import Database, DatabaseError
+from targets.postgres.copy import Spool, ahead, copy_in, copy_out
+from targets.postgres.errors import complaint, is_retryable, retrying
+from targets.postgres.locks import lock, lock_key
 from targets.table import (
     MANY,
     Difference,

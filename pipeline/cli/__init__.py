@@ -11,15 +11,16 @@ import psycopg2
 from sqlalchemy.exc import DBAPIError
 
 from init_db import NewerError, NotOursError
-from init_db.server import ServerError
+from init_db.service import ServerError
 from pipeline import home as homes
 from pipeline.cli import verbs
-from pipeline.cli.run import Terminated, stoppable
+from pipeline.cli.signals import Terminated, stoppable
 from pipeline.cli.tables import discard, printable_streams
 from pipeline.config import ConfigError, settings, use
-from pipeline.step import UserError
 from targets.backup import BackupError
-from targets.database import DatabaseError, complaint, is_retryable
+from targets.errors import UserError
+from targets.postgres.connection import DatabaseError
+from targets.postgres.errors import complaint, is_retryable
 
 
 def main(argv: Sequence[str] | None = None) -> int:

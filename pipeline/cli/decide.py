@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 
 from pipeline.config import Settings
-from pipeline.step import UserError, read_state, transaction
+from pipeline.run import read_state, transaction
+from targets.errors import UserError
 
 
 def verify(_arguments: argparse.Namespace, options: Settings) -> int:

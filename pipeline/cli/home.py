@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 
 from sqlalchemy import Connection, text
 
@@ -17,10 +19,24 @@ from pipeline.audit import graph
 from pipeline.cli.tables import nearby
 from pipeline.config import Settings, settings, use
 from pipeline.outputs.artifact import Artifact
-from pipeline.step import UserError, transaction
+from pipeline.run import transaction
 from pipeline.version import __version__
 from targets import backup as backups
 from targets.artifact import write_files
+from targets.errors import UserError
+
+README = """\
+This folder is the EduFlow home of {name}: put the school's files into data/, then run: eduflow run
+What comes of them is in output/ (open output/report.html); what waits for you: eduflow status
+Settings: sources.toml (the school), luigi.cfg (limits and options), .env (secrets; see the documentation).
+"""
+SOURCES = """\
+# What EduFlow can't know by itself about this school. It is read at each run; a line that begins with # says nothing.
+
+[school]
+# The name, as `eduflow purge` asks for it and `eduflow status` shows it; without it, the folder's name.
+# name = "Hill School"
+"""
 
 
 def init(arguments: argparse.Namespace) -> int:
@@ -29,7 +45,7 @@ def init(arguments: argparse.Namespace) -> int:
         lost.adopt(database.name)
         print(f"{lost.folder} is again the home of the database in {database}.")
         arguments.adopt = False
-    home, made = homes.make(arguments.folder)
+    home, made = make(arguments.folder)
     if arguments.adopt:
         _adopt(home)
     elif made:
@@ -38,6 +54,47 @@ def init(arguments: argparse.Namespace) -> int:
     else:
         print(f"{home.folder} is a home already ({home.name}); nothing was changed.")
     return 0
+
+
+def make(folder: Path) -> tuple[homes.Home, list[str]]:
+    """Make a home of a folder: what is there stays as it is. Returns it, and the names of what was made."""
+    folder = folder.expanduser().resolve()
+    if not str(folder).isprintable():
+        raise homes.ConfigError(f"{str(folder)!r} can't be a home: its name holds characters that are no text")
+    for parent in folder.parents:
+        if homes.is_home(parent) and folder.relative_to(parent).parts[0] in ("data", "output"):
+            raise homes.ConfigError(
+                f"{folder} is in the {folder.relative_to(parent).parts[0]} folder of another home, {parent}, which "
+                "would take its files for its own. Choose a folder beside it"
+            )
+    home = homes.Home(folder)
+    home.refuse_lost_database()
+    files = {
+        homes.SETTINGS: SOURCES,
+        "luigi.cfg": commented((homes.packaged()).read_text(encoding="utf-8")),
+        "README.md": README.format(name=folder.name),
+    }
+    made = []
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in ("data", "output"):
+            if not (folder / name).is_dir():
+                (folder / name).mkdir(mode=0o750)
+                made.append(f"{name}/")
+        for name, content in files.items():
+            if not (folder / name).exists():
+                (folder / name).write_text(content, encoding="utf-8", errors="surrogateescape")
+                made.append(name)
+        _ = home.id
+    except OSError as error:
+        raise homes.ConfigError(f"{error.filename or folder} can't be made: {error.strerror}") from None
+    return home, made
+
+
+def commented(settings: str) -> str:
+    """luigi.cfg for a new home: the keys of [eduflow] as comments, so that defaults of a later version are taken."""
+    head, section, keys = settings.partition("[eduflow]\n")
+    return head + section + re.sub(r"(?m)^([a-z_]+ =)", r"# \1", keys)
 
 
 def _adopt(home: homes.Home) -> None:

@@ -13,7 +13,8 @@ from pipeline.cli.run import lacks_data_folder
 from pipeline.cli.tables import nearby, print_json, print_table
 from pipeline.config import Settings
 from pipeline.datasets import DATASETS
-from pipeline.step import State, UserError, read_state, rolled_back, transaction
+from pipeline.run import State, read_state, rolled_back, transaction
+from targets.errors import UserError
 from targets.parts import some
 
 if TYPE_CHECKING:

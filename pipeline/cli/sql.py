@@ -11,11 +11,12 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from init_db.server import READER
+from init_db.cluster import READER
 from pipeline.cli.tables import as_json, data_stream, print_table
 from pipeline.config import Settings
-from pipeline.step import UserError, transaction
+from pipeline.run import transaction
 from targets import reader
+from targets.errors import UserError
 
 MOST_ROWS = 1000  # of a table on the screen; CSV and JSON have no end
 MOST_CHARACTERS = 300  # of a cell that is kept for it

@@ -13,7 +13,7 @@ from pipeline.cli.tables import print_json
 from pipeline.config import Settings
 from pipeline.drops import waiting
 from pipeline.outputs.intake import waiting_kinds
-from pipeline.step import read_state, transaction
+from pipeline.run import read_state, transaction
 
 MOST = 4
 KILLED = "killed"

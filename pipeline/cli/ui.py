@@ -21,7 +21,7 @@ from urllib.parse import parse_qs
 
 from pipeline.config import Settings
 from pipeline.scheduler import short, socket_of
-from pipeline.step import UserError
+from targets.errors import UserError
 
 NAMES = ("127.0.0.1", "localhost", "[::1]")
 PAGE = "/static/visualiser/index.html"

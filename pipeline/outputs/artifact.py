@@ -7,7 +7,8 @@ from typing import ClassVar
 
 from sqlalchemy import text
 
-from pipeline.step import Build, State, Step
+from pipeline.run import State
+from pipeline.step import Build, Step
 from targets.artifact import FILE_MODE, Content, Notes, Written, fault, write_files
 from targets.parts import digest
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import luigi
 from luigi.util import requires
 
-from pipeline.config import settings
 from pipeline.drops import Waiting, counted, unsettled, waiting
 from pipeline.enrich import Opinions
 from pipeline.ingest import RAW, Ingest
@@ -15,10 +14,13 @@ from pipeline.outputs.pages import InsightsPage, ReportPage
 from pipeline.outputs.prometheus import Metrics
 from pipeline.outputs.rejects import RejectFiles
 from pipeline.outputs.summary import RunSummary
+from pipeline.run import State, current_state, read_state, this_run, transaction
 from pipeline.staging import Clean
-from pipeline.step import Goal, State, WaitsError, current_state, failure_recorded, note_run, read_state, transaction
+from pipeline.step import Goal
 from pipeline.warehouse import Warehouse
-from targets.database import retrying
+from targets.errors import WaitsError
+from targets.postgres.errors import retrying
+from targets.step import failure_recorded
 
 
 class Settled(luigi.Target):
@@ -40,7 +42,7 @@ class Intake(luigi.Task):
         return False
 
     def run(self) -> None:
-        with failure_recorded("intake", settings()):
+        with failure_recorded(this_run(), "intake"):
             waits = retrying(self._noted)
         if waits:
             raise WaitsError(waiting_text(waits))
@@ -50,7 +52,7 @@ class Intake(luigi.Task):
             state = read_state(db)
             waits = waiting(state.drops, state.scan)
             if waits:
-                note_run(db, "unsettled")
+                this_run().note(db, "unsettled")
         return waits
 
 

@@ -10,8 +10,9 @@ from pipeline.drops import counted, waiting
 from pipeline.enrich import Insights, Opinions, insights
 from pipeline.marts import CheckAnalytics, Marts
 from pipeline.outputs.artifact import Artifact, intake_digest
+from pipeline.run import State
 from pipeline.staging import Clean
-from pipeline.step import Build, Built, State
+from pipeline.step import Build, Built
 from pipeline.warehouse import SqlStep
 from targets.parts import Parts
 

@@ -8,7 +8,8 @@ import luigi
 
 from pipeline.outputs.artifact import Artifact
 from pipeline.outputs.summary import RunSummary
-from pipeline.step import Build, Built, note_run, run_id
+from pipeline.run import run_id, this_run
+from pipeline.step import Build, Built
 
 # What an attempt adds to metrics.prom: name -> help.
 ATTEMPT_METRICS = {
@@ -35,6 +36,6 @@ class Metrics(Artifact):
     def build(self, build: Build) -> Built:
         from pipeline.outputs.exposition import exposition
 
-        note_run(build.db)  # the first step of its run when the one before was killed after the summary
+        this_run().note(build.db)  # the first step of its run when the one before was killed after the summary
         files = {"metrics.prom": [exposition(build.db, run_id())]}
         return Built(1, 1, content=self.write(build, files).content)

@@ -11,12 +11,14 @@ import luigi
 from sqlalchemy import Connection, text
 
 from pipeline.outputs.artifact import Artifact
+from pipeline.run import State
 from pipeline.sources.columns import OWN
 from pipeline.sources.folder import shown
 from pipeline.sources.formulas import defused
 from pipeline.staging import STAGED
-from pipeline.step import Build, Built, State, log
+from pipeline.step import Build, Built
 from targets.parts import Parts
+from targets.run import log
 
 
 class RejectFiles(Artifact):

@@ -19,9 +19,10 @@ from pipeline.outputs.markdown import plain, table
 from pipeline.outputs.mart_files import MartFiles
 from pipeline.outputs.pages import InsightsPage, ReportPage
 from pipeline.outputs.rejects import RejectFiles
+from pipeline.run import State, run_id, this_run
 from pipeline.sources.folder import shown
 from pipeline.staging import Clean
-from pipeline.step import Build, Built, State, note_run, run_id
+from pipeline.step import Build, Built
 from pipeline.warehouse import Warehouse
 from targets.parts import Parts
 
@@ -41,7 +42,7 @@ class RunSummary(Artifact):
         return {**super().own_parts(state), "intake:": intake_digest(state), "decisions:rejected rows": state.settled}
 
     def build(self, build: Build) -> Built:
-        note_run(build.db, "ok")
+        this_run().note(build.db, "ok")
         facts = summary(build.db, build.state)
         files = {
             "run_summary.json": [json.dumps(facts, indent=2, default=str) + "\n"],

@@ -17,10 +17,11 @@ from pipeline.config import PROJECT, Settings
 from pipeline.datasets import DATASETS
 from pipeline.datasets.declaration import Dataset
 from pipeline.drops import read_around, read_drops
+from pipeline.run import State
 from pipeline.staging import account, winners
 from pipeline.staging.cleaning import Cleaning
 from pipeline.staging.holding import hold
-from pipeline.step import Build, Built, Goal, State, Step
+from pipeline.step import Build, Built, Goal, Step
 from targets import parts as digests
 from targets.parts import Parts
 from targets.table import Difference, count_rows, without_indexes

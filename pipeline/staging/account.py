@@ -8,7 +8,7 @@ import pyarrow as pa
 from sqlalchemy import text
 
 from pipeline.staging.cleaning import KINDS, Cleaning
-from targets.database import copy_in
+from targets.postgres.copy import copy_in
 
 
 def write_profiles(cleaning: Cleaning) -> None:

@@ -14,11 +14,11 @@ from pipeline.config import Settings
 from pipeline.datasets.declaration import Dataset
 from pipeline.drops import Drop
 from pipeline.guard import Profile
+from pipeline.log import Progress
 from pipeline.rules import says_something
 from pipeline.rules.frame import clean
 from pipeline.staging.reading import contexts, fit_into_a_chunk, read_drops_raw
-from pipeline.step import Progress
-from targets.database import Spool, copy_in
+from targets.postgres.copy import Spool, copy_in
 from targets.table import is_empty
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ from pipeline.staging.account import write_profiles
 from pipeline.staging.cleaning import Cleaning
 from pipeline.staging.snapshots import Snapshots
 from pipeline.staging.winners import find_losers
-from pipeline.step import log
+from targets.run import log
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from pipeline.datasets.declaration import Dataset
 from pipeline.drops import Drop
 from pipeline.rules.cities import Cities
 from pipeline.rules.context import Context
-from targets.database import MAX_CHUNK, copy_out
+from targets.postgres.copy import MAX_CHUNK, copy_out
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -12,7 +12,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -72,9 +72,10 @@ def _remembered_parsers() -> Callable[[list[str]], None]:
 
 def _run(request: dict[str, Any]) -> int:
     """In the fork: a run as from the command line, in a session of its own, its points counted."""
-    from pipeline import ingest, step
+    from pipeline import ingest
     from pipeline.cli import main
     from pipeline.step import Step
+    from targets import step
     from tests.faults import hook
 
     os.setsid()
@@ -86,14 +87,14 @@ def _run(request: dict[str, Any]) -> int:
     settings = Path(request["trace"]).with_suffix(".cfg")  # how soon Luigi notices that a child is dead
     settings.write_text("[worker]\nwait_interval = 0.05\n")
     os.environ["LUIGI_CONFIG_PATH"] = str(settings)
-    step.LONG_ROWS = ingest.LONG_BYTES = -1  # type: ignore[attr-defined] # with two workers every step is forked, as those of a large school are
+    step.LONG_ROWS = ingest.LONG_BYTES = -1  # with two workers every step is forked, as those of a large school are
     folders = [request["environment"][f"EDUFLOW_{name}_DIR"] for name in ("DATA", "OUTPUT")]
     hook.install(Path(request["trace"]), folders, request["at"], request["how"])
     run = Step.run
 
-    def marked(one: Step) -> None:
+    def marked(one: Step) -> Iterator[Any]:
         hook.point("begin", one.target)
-        run(one)
+        yield from run(one)
         hook.point("end", one.target)
 
     Step.run = marked  # type: ignore[method-assign, assignment]

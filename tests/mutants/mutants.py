@@ -37,12 +37,11 @@ def mutant(name: str, path: str, old: str, new: str, *tests: str) -> Mutant:
     return Mutant(name, (Change(path, old, new),), tuple(f"tests/{test}" for test in tests))
 
 
-RECORD = "            write_record(db, record, seconds=seconds, run_id=run_id(), why=why)\n"
-AFTER = "            after = _snapshot_after(db, before)\n"
-BUILD = "            built = self._build(db, state, record)\n"
-RECORD_FIRST = """            with options.database.transaction() as first:
+RECORD = "            write_record(db, record, seconds=seconds, run_id=run.id, why=why)\n"
+BUILD = "            built = self._built(db, state, record)\n"
+RECORD_FIRST = """            with run.database.transaction() as first:
                 early = replace(record, fingerprint=self.fingerprint(state), parts=self.parts(state), present=True)
-                write_record(first, early, seconds=0, run_id=run_id(), why=why)
+                write_record(first, early, seconds=0, run_id=run.id, why=why)
 """
 
 COPY_MANY = '    copy_in(db, f"raw.{dataset.name}", [pa.concat_tables(tables)] if tables else [])\n'
@@ -50,21 +49,19 @@ ORACLE = "test_make_oracle.py::test_what_steps_declare_rebuilds_what_depends_on_
 
 MUTANTS = (
     mutant(
-        *("marker in a second transaction", "pipeline/step.py"),
-        RECORD + AFTER,
-        AFTER
-        + "        with transaction(options) as db:\n"
-        + RECORD,
+        *("marker in a second transaction", "targets/step.py"),
+        RECORD,
+        "        with run.transaction() as db:\n" + RECORD,
         "test_durability.py::test_a_target_whose_record_cannot_be_written_is_not_written_either",
     ),
     mutant(
-        *("marker first", "pipeline/step.py"),
+        *("marker first", "targets/step.py"),
         BUILD,
         RECORD_FIRST + BUILD,
         "test_durability.py::test_a_target_that_cannot_be_written_is_not_on_record",
     ),
     mutant(
-        *("autocommit", "targets/database.py"),
+        *("autocommit", "targets/postgres/connection.py"),
         "poolclass=NullPool, hide_parameters=True",
         'poolclass=NullPool, hide_parameters=True, isolation_level="AUTOCOMMIT"',
         "test_durability.py::test_a_file_that_cannot_be_kept_in_the_ledger_is_not_kept_in_raw",
@@ -82,7 +79,7 @@ MUTANTS = (
         "test_durability.py::test_no_table_is_emptied_by_a_crash_of_the_server",
     ),
     mutant(
-        *("no lock", "pipeline/step.py"),
+        *("no lock", "targets/step.py"),
         "            lock(db, self.target, [step.target for step in self.steps()])\n",
         "",
         "test_bad_input.py::test_a_file_that_changes_between_look_and_load_is_an_error_and_kept_by_half_nowhere",
@@ -101,9 +98,9 @@ MUTANTS = (
         "test_durability.py::test_a_goal_lands_and_stages_a_file_whatever_it_is_called_and_though_it_is_gone_by_now",
     ),
     mutant(
-        *("a glob at every look", "pipeline/step.py"),
-        "    if _Process.scan is None and options.data_dir.is_dir():\n",
-        "    if options.data_dir.is_dir():\n",
+        *("a glob at every look", "pipeline/run.py"),
+        "        if self.scan is None and self.options.data_dir.is_dir():\n",
+        "        if self.options.data_dir.is_dir():\n",
         "test_durability.py::test_a_file_that_comes_while_a_run_is_under_way_waits_for_the_next_one",
     ),
     mutant(
@@ -121,9 +118,9 @@ MUTANTS = (
         "test_rules.py::test_percentages_are_capped",
     ),
     mutant(
-        *("a connection shared over fork", "pipeline/step.py"),
-        "    key = (os.getpid(), database.key)\n",
-        "    key = (0, database.key)\n",
+        *("a connection shared over fork", "targets/run.py"),
+        "        if self._connection is None or self._connection[0] != os.getpid():\n",
+        "        if self._connection is None:\n",
         "test_durability.py::test_a_forked_process_has_a_connection_of_its_own",
     ),
     mutant(

@@ -11,8 +11,8 @@ from pipeline import definitions, held
 from pipeline.datasets import DATASETS
 from pipeline.drops import Drop, datasets_without_a_file, unsettled
 from pipeline.outputs.report.facts import NOTICED, Facts, Opinions, Row
+from pipeline.run import State
 from pipeline.sources.folder import shown
-from pipeline.step import State
 
 # Rows of a list, and classes drawn: a page is read, a table is searched.
 LISTED, RULES, COURSES, DROPS = 25, 12, 10, 40

@@ -1,0 +1,1 @@
+"""PostgreSQL: connections, locks, errors, and rows in and out."""
