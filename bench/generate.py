@@ -605,7 +605,7 @@ def _maximum_pool() -> pa.Array:
 
 
 def _others(cell: Dice) -> pa.Array:
-    """Members that no contract knows, one of them an object."""
+    """Members that no declaration knows, one of them an object."""
     graders = [f', "grader": {{"name": "Grader {n}", "room": "R{n:02}"}}' for n in range(20)]
     form, who = cell.form("others", 3), cell.roll("grader", 20)
     return _pick(

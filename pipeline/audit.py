@@ -23,7 +23,7 @@ from pipeline.rules import apply_rule
 from pipeline.rules.context import Context
 from pipeline.rules.frame import clean
 from pipeline.run import State
-from pipeline.sources.folder import shown
+from pipeline.sources.folder import printable
 from pipeline.staging.reading import contexts
 from pipeline.step import Step
 from targets.errors import UserError
@@ -59,7 +59,7 @@ def forget_target(db: Connection, target: str) -> list[str]:
     """Forget a target and what is made from it; return the names. UserError for a name that is no target."""
     names = [step.target for step in graph()]
     if target not in names:
-        raise UserError(f"No target {shown(target)}. Targets: {', '.join(names)}")
+        raise UserError(f"No target {printable(target)}. Targets: {', '.join(names)}")
     gone = downstream({target})
     forget(db, gone, "forgotten by hand")
     return gone
@@ -102,9 +102,8 @@ def _raw_damage(db: Connection) -> Iterator[Damage]:
             where d.dataset = :dataset and d.landed_at is not null and d.rows <> coalesce(r.rows, 0)
         """
         for row in db.execute(text(query), {"dataset": name}):
-            what = (
-                f"raw.{name} holds {row.found:,} of the {row.rows:,} records of drop {row.drop_id} ({shown(row.name)})"
-            )
+            of_drop = f"drop {row.drop_id} ({printable(row.name)})"
+            what = f"raw.{name} holds {row.found:,} of the {row.rows:,} records of {of_drop}"
             yield Damage(f"raw.{name}", what, row.drop_id)
 
 
@@ -233,8 +232,8 @@ def _decided(db: Connection, drop_id: int, statuses: tuple[str, ...], otherwise:
     if drop is None:
         raise UserError(f"There is no drop {drop_id}. eduflow account lists them.")
     if drop.status not in statuses:
-        raise UserError(f"Drop {drop_id} ({shown(drop.name)}) is {drop.status}: {otherwise}.")
-    return shown(drop.name)
+        raise UserError(f"Drop {drop_id} ({printable(drop.name)}) is {drop.status}: {otherwise}.")
+    return printable(drop.name)
 
 
 def _decide(db: Connection, drop_id: int, status: str, decision: str) -> None:

@@ -54,7 +54,9 @@ class eduflow(luigi.Config):  # the section is called after the class
     chunk_rows = luigi.Parameter(default="100000", description="rows cleaned at a time")
     sql_timeout = luigi.Parameter(default="300", description="seconds that a query of `sql` or `show` may take")
     require_ssl = luigi.Parameter(default="off", description="on: a database of another machine is reached by TLS only")
-    encoding = luigi.Parameter(default="", description="what text that is not UTF-8 is read as; empty = the contract's")
+    encoding = luigi.Parameter(
+        default="", description="what text that is not UTF-8 is read as; empty = the declaration's"
+    )
     phone_country_code = luigi.Parameter(default="91", description="country code of phone numbers")
     phone_digits = luigi.Parameter(default="10", description="digits of a phone number without country code")
     attendance_status = luigi.Parameter(

@@ -15,7 +15,7 @@ from datetime import date
 from sqlalchemy import Connection, text
 
 from pipeline.datasets import DATASETS
-from pipeline.sources.folder import REJECTS, SUFFIX, File, Known, Scan, shown
+from pipeline.sources.folder import REJECTS, SUFFIX, File, Known, Scan, printable
 
 
 @dataclass(frozen=True)
@@ -36,13 +36,13 @@ class Drop:
     landed_on: date | None  # when its path names a day: the one that it came, anywhere on earth
     size: int | None  # bytes
     rows: int | None  # records landed
-    fields: tuple[str | None, ...]  # the contract column of each column of the file, None outside the contract
+    fields: tuple[str | None, ...]  # the declaration column of each column of the file, None outside the declaration
     delimiter: str
 
     @property
     def name(self) -> str:
         """What people know it by, as it may be printed."""
-        return shown(self.path or self.dataset)
+        return printable(self.path or self.dataset)
 
     @property
     def accepted(self) -> bool:
@@ -142,7 +142,7 @@ def _suffix(path: str) -> str:
 
 
 def _tried_again(drop: Drop, judge: str) -> bool:
-    """Whether a refused drop deserves another try: its reader, contract or encoding is another one now."""
+    """Whether a refused drop deserves another try: its reader, declaration or encoding is another one now."""
     return drop.status == "refused" and drop.unsettled and drop.judged_by != judge
 
 
@@ -179,12 +179,12 @@ def waiting(drops: Iterable[Drop], found: Scan) -> list[Waiting]:
     """All that waits for a person: drops held or refused, and files that were given to be read and match no dataset."""
     waits = []
     for drop in unsettled(drops):
-        name, reason = f"drop {drop.drop_id} {drop.status}", shown(drop.reason or "")
+        name, reason = f"drop {drop.drop_id} {drop.status}", printable(drop.reason or "")
         verbs = f"account {drop.drop_id}, then approve {drop.drop_id} or refuse {drop.drop_id}"
         remedy = verbs if drop.status == "held" else f"refuse {drop.drop_id}"
         waits.append(Waiting(name, reason, f"a corrected file at the same path, or: eduflow {remedy}", is_drop=True))
     remedy = "give it a name that is known, take it away, or name it in the setting `ignore`"
-    return waits + [Waiting(shown(path), why, remedy) for path, why in found.waiting]
+    return waits + [Waiting(printable(path), why, remedy) for path, why in found.waiting]
 
 
 def counted(waits: Sequence[Waiting]) -> str:

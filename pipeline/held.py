@@ -13,7 +13,7 @@ from pipeline.datasets import DATASETS
 from pipeline.drops import Drop, read_around
 from pipeline.guard import Tally
 from pipeline.run import State
-from pipeline.sources.folder import shown
+from pipeline.sources.folder import printable
 from pipeline.staging.cleaning import Cleaning
 from pipeline.staging.holding import lost
 from pipeline.staging.snapshots import Snapshots
@@ -140,4 +140,4 @@ def decided(db: Connection, dataset: str) -> list[dict[str, Any]]:
         where dataset = :dataset and decision is not null order by decided_at desc, drop_id desc
     """)
     rows = [dict(row._mapping) for row in db.execute(query, {"dataset": dataset})]
-    return [{**row, "path": shown(row["path"])} for row in rows]
+    return [{**row, "path": printable(row["path"])} for row in rows]

@@ -24,7 +24,7 @@ from pipeline.log import Progress
 from pipeline.run import State, current_state, read_state, this_run, transaction
 from pipeline.sources.batch import Batch, Reading
 from pipeline.sources.errors import SourceError, listed
-from pipeline.sources.folder import File, shown
+from pipeline.sources.folder import File, printable
 from pipeline.step import Build, Built, DataFolder, Goal, Step
 from targets import parts as digests
 from targets import step as targets_step
@@ -128,11 +128,11 @@ def _is_small(file: File) -> bool:
 
 
 def _say_landed(arrival: Arrival, source: Reading) -> None:
-    outside = f", outside the contract: {listed(source.columns.extra, shown)}" if source.columns.extra else ""
-    hidden = "".join(f", column {shown(column)!r} is never stored" for column in source.columns.never_stored[:20])
-    absent = f", without {listed(source.columns.absent, shown)}" if source.columns.absent else ""
+    outside = f", outside the declaration: {listed(source.columns.extra, printable)}" if source.columns.extra else ""
+    hidden = "".join(f", column {printable(column)!r} is never stored" for column in source.columns.never_stored[:20])
+    absent = f", without {listed(source.columns.absent, printable)}" if source.columns.absent else ""
     said = f"{source.rows:,} records, drop date {arrival.drop_date}{outside}{hidden}{absent}"
-    log.info("landed %s: %s", shown(arrival.file.path), said)
+    log.info("landed %s: %s", printable(arrival.file.path), said)
 
 
 @functools.cache
@@ -155,7 +155,7 @@ def judge_digest(dataset: Dataset, options: Settings) -> str:
 def _copy(db: Connection, options: Settings, dataset: Dataset, arrival: Arrival) -> int:
     """COPY the file into raw under a new drop; return the records."""
     file = arrival.file
-    name = shown(file.path)
+    name = printable(file.path)
     with _opened(options, dataset, arrival.file) as source:
         (drop_id,) = _record(db, dataset, options, [arrival], status="landed")
         progress = Progress(f"landing {name}")
@@ -181,7 +181,7 @@ class Read:
 
 def _read(options: Settings, dataset: Dataset, arrival: Arrival) -> Read:
     with _opened(options, dataset, arrival.file) as source:
-        return Read(arrival, source, list(_batches(source, shown(arrival.file.path))))
+        return Read(arrival, source, list(_batches(source, printable(arrival.file.path))))
 
 
 def _copy_many(db: Connection, options: Settings, dataset: Dataset, read: Sequence[Read]) -> int:
@@ -198,7 +198,7 @@ def _copy_many(db: Connection, options: Settings, dataset: Dataset, read: Sequen
 
 
 def _opened(options: Settings, dataset: Dataset, batch: Batch) -> Reading:
-    with reading(shown(batch.identity)):
+    with reading(printable(batch.identity)):
         return batch.read(dataset, encoding=options.encoding)
 
 
@@ -277,7 +277,7 @@ def _as_scanned(file: File) -> bool:
 
 def _changed(file: File) -> UserError:
     return UserError(
-        f"{shown(file.path)} changed while it was read; nothing of it was kept. Run again when it is whole."
+        f"{printable(file.path)} changed while it was read; nothing of it was kept. Run again when it is whole."
     )
 
 

@@ -10,7 +10,7 @@ from luigi.rpc import RPCError
 
 from pipeline.config import ConfigError
 from pipeline.run import this_run
-from pipeline.sources.folder import shown_lines
+from pipeline.sources.folder import printable_lines
 from targets.artifact import ArtifactError
 from targets.errors import UserError, WaitsError
 from targets.postgres.connection import DatabaseError
@@ -48,9 +48,9 @@ class _Printable(logging.Filter):
     """Whatever a line quotes, also one of Luigi's own or a traceback, no control character of it gets out."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        record.msg, record.args = shown_lines(record.getMessage()), ()
+        record.msg, record.args = printable_lines(record.getMessage()), ()
         if record.exc_info and record.exc_info[0]:
-            record.exc_text = shown_lines(logging.Formatter().formatException(record.exc_info))
+            record.exc_text = printable_lines(logging.Formatter().formatException(record.exc_info))
         return True
 
 

@@ -75,7 +75,7 @@ class Step(targets_step.Step[State]):
     def own_parts(self, state: State) -> Parts:
         parts = {f"recipe:{path}": digests.source_digest(PROJECT / path) for path in self.recipes()}
         if self.dataset:
-            parts[f"contract:{self.dataset.name}"] = digests.digest(self.dataset)
+            parts[f"declaration:{self.dataset.name}"] = digests.digest(self.dataset)
         parts |= {f"ddl:{name}": init_db.relations()[name].digest for name in self.relations()}
         parts |= {f"definition:{name}": digests.digest(definitions.value(name)) for name in self.defined()}
         for key in self.options:

@@ -144,7 +144,7 @@ class Step(luigi.Task, Generic[S]):
         as_declared = record.present and state.outdated.isdisjoint(self.relations())
         return as_declared and record.fingerprint == self.fingerprint(state)
 
-    def why(self, state: S) -> str:
+    def reasons(self, state: S) -> str:
         """Why the target is not up to date; "" when it is."""
         record = state.record(self.target)
         if self.is_current(state):
@@ -207,7 +207,7 @@ class Step(luigi.Task, Generic[S]):
                 return True
             if not all(step.is_current(state) for step in self.steps()):
                 return False
-            why, record = self.why(state), state.record(self.target)
+            why, record = self.reasons(state), state.record(self.target)
             if run.say:
                 run.say(f"building: {why}")
             built = self._built(db, state, record)

@@ -186,7 +186,7 @@ class House:
             connection.close()
 
     def extras(self, dataset: str, where: str = "true") -> list[dict[str, str]]:
-        """Per row its filled cells outside the contract, by the name of their column."""
+        """Per row its filled cells outside the declaration, by the name of their column."""
         query = f"""
             select _extra, format -> 'header' from raw.{dataset} join etl.drops on drop_id = _drop_id
             where {where} order by _drop_id, _line

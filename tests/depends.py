@@ -75,7 +75,7 @@ def names_of(step: Step) -> set[str]:
     found |= {f"definition:{name}" for text in templates for name in shown_in(text)}
     if dataset := STAGED.get(step.target):
         rules = {column.rule for column in dataset.columns}
-        found |= {f"contract:{dataset.name}", "rule:clean", *(f"rule:{rule}" for rule in rules)}
+        found |= {f"declaration:{dataset.name}", "rule:clean", *(f"rule:{rule}" for rule in rules)}
         found |= {f"option:{key}" for rule in rules for key in OF_A_RULE.get(rule, ())}
         found |= {f"definition:{DEFINED[rule]}" for rule in rules & DEFINED.keys()}
         if "city" in rules:

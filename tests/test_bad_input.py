@@ -266,7 +266,7 @@ def test_only_a_refused_drop_can_be_refused(house, capsys):
     ]  # fmt: skip
 
 
-def test_a_refused_file_is_tried_again_when_its_contract_or_reader_changed(house, capsys):
+def test_a_refused_file_is_tried_again_when_its_declaration_or_reader_changed(house, capsys):
     house.drop("support_tickets.csv", b"")
     house.drop("copy/support_tickets.csv", b"")
     house.drop("gone/support_tickets.csv", b"x\n")
@@ -345,7 +345,7 @@ def test_columns_in_another_order_and_extra_ones_lose_nothing(house, capsys):
     assert house.run() == 0
     assert tickets(house) == [("TKT001", "Help")]
     assert house.extras("support_tickets") == [{"Mood": "sad", "column 11": "7", "Mood (2)": "glad"}]
-    assert "outside the contract: Mood, column 11, Mood (2)" in capsys.readouterr().out
+    assert "outside the declaration: Mood, column 11, Mood (2)" in capsys.readouterr().out
 
 
 def test_a_row_with_too_few_or_too_many_fields_is_rejected_whole(house):

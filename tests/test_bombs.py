@@ -122,7 +122,7 @@ def zipped(piece: bytes, times: int) -> bytes:
 
 
 def names(extra: list[bytes], rows: int) -> bytes:
-    """Rows of empty fields below the contract's columns and others."""
+    """Rows of empty fields below the declaration's columns and others."""
     columns = b"".join(b",%d%s" % pair for pair in enumerate(extra))
     return HEADER[:-1] + columns + b"\n" + (b"," * (8 + len(extra)) + b"\n") * rows
 
@@ -147,7 +147,7 @@ def nested(leaves: int, key: int, objects: int) -> bytes:
 
 
 def wide(cell: bytes, columns: int, rows: int) -> bytes:
-    """A gzip file of rows with that in each of many columns outside the contract."""
+    """A gzip file of rows with that in each of many columns outside the declaration."""
     names = b"".join(b",column_%d" % n for n in range(columns))
     row = b"," * (HEADER.count(b",") + 1) + cell + (b"," + cell) * (columns - 1) + b"\n"
     return gzip.compress(HEADER[:-1] + names + b"\n" + row * rows, 9, mtime=0)

@@ -19,7 +19,7 @@ import openpyxl
 import pytest
 
 from pipeline.drops import Drop, arrivals, unsettled
-from pipeline.sources.folder import File, Known, Scan, scan, shown
+from pipeline.sources.folder import File, Known, Scan, printable, scan
 
 TODAY = date(2024, 3, 1)
 DAY = date(2024, 2, 8)
@@ -259,7 +259,7 @@ def test_a_file_with_the_times_of_the_ledger_is_not_hashed(tmp_path):
     ],
 )
 def test_a_path_is_printed_without_control_characters(path, said):
-    assert shown(path) == said
+    assert printable(path) == said
 
 
 # --- arrivals -------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Columns outside a contract: kept by their place in the header, and back in reject files under their names."""
+"""Columns outside a declaration: kept by their place in the header, and back in reject files under their names."""
 
 from __future__ import annotations
 

@@ -416,11 +416,11 @@ def test_comments_layout_and_code_that_no_target_names_build_nothing(copied):
 
 
 @pytest.mark.parametrize("names", [["attendance"], pytest.param(list(DATASETS), marks=faults)], ids=len)
-def test_a_contract_counts_by_its_value(copied, names):
+def test_a_declaration_counts_by_its_value(copied, names):
     for name in names:
         file = f"pipeline/datasets/{name}.py"
         change = edit(copied, file, "    aliases=(", '    aliases=("another_name", ')
-        copied.rebuilds(change, copied.oracle.rebuilt(f"contract:{name}"), compare=False)
+        copied.rebuilds(change, copied.oracle.rebuilt(f"declaration:{name}"), compare=False)
 
 
 def test_what_a_declaration_says_for_the_dictionary_alone_builds_nothing(copied):
@@ -458,8 +458,8 @@ MEANT = {
     "definition that a query binds": (
         *("definition:queue_flags", "pipeline/definitions.py", "ReviewQueue(flags=3)", "ReviewQueue(flags=1)"),
     ),
-    "contract": (
-        *("contract:student_progress", "pipeline/datasets/student_progress.py"),
+    "declaration": (
+        *("declaration:student_progress", "pipeline/datasets/student_progress.py"),
         *('Column("module_id", "code", case="upper"', 'Column("module_id", "code", case="lower"'),
     ),
     **{

@@ -112,7 +112,7 @@ def test_a_declared_dataset_is_loaded_checked_counted_and_found(house, command: 
 
 
 def test_the_tests_of_every_dataset_have_rows_of_a_declared_one(command: Command):
-    files = [f"tests/test_{name}.py" for name in ("contracts", "rules", "layers")]
+    files = [f"tests/test_{name}.py" for name in ("declarations", "rules", "layers")]
     done = command("-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", *files, "-k", "library_loans or Loans")
     assert done.returncode == 0, done.stdout
     assert int(done.stdout.rpartition("\n")[0].rsplit("\n", 1)[-1].split()[0]) > 20, done.stdout

@@ -84,7 +84,7 @@ def rows_of(name: str) -> st.SearchStrategy[list[dict[str, str]]]:
 def arrivals(draw: st.DrawFn) -> dict[str, str]:
     """path -> content: a few files of any datasets and days; a day may come in two parts.
 
-    Its part is a column that no contract knows: two equal files of one day are one drop.
+    Its part is a column that no declaration knows: two equal files of one day are one drop.
     """
     files = {}
     for name in draw(st.lists(st.sampled_from(list(DATASETS)), min_size=1, max_size=5)):

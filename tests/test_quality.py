@@ -62,7 +62,7 @@ every_column = [(name, column) for name, dataset in DATASETS.items() for column 
 
 
 @pytest.mark.parametrize("name, column", every_column, ids=[f"{name}.{column.name}" for name, column in every_column])
-def test_every_reason_code_of_every_contract_has_a_cause(name, column):
+def test_every_reason_code_of_every_declaration_has_a_cause(name, column):
     for reason in reasons_of(column):
         assert cause_of(reason, column.rule) in CAUSES.keys() - {"other"}, reason
         assert cause_of(reason) in CAUSES.keys() - {"other"}, f"{reason}, without its rule"

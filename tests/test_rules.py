@@ -861,7 +861,7 @@ ENROLMENT = {
 }
 
 
-def test_flags_stand_in_contract_order_and_a_rejected_row_keeps_its_values():
+def test_flags_stand_in_declared_order_and_a_rejected_row_keeps_its_values():
     bad = ENROLMENT | {"student_id": "?", "fee_paid": "-5", "email": "x", "dob": "now"}
     (row,) = cleaned(STUDENTS_ENROLLMENT, bad)
     assert row["flags"] == "{email_invalid,dob_invalid,fee_paid_negative}"
@@ -1120,7 +1120,7 @@ def test_long_repeating_columns_clean_as_short_ones_do(dataset):
 
 
 @pytest.mark.parametrize("dataset", DATASETS.values(), ids=list(DATASETS))
-def test_every_type_is_the_contracts_whatever_the_content(dataset):
+def test_every_type_is_the_declared_one_whatever_the_content(dataset):
     kinds = {
         "text": pa.string(),
         "text[]": pa.string(),

@@ -219,7 +219,7 @@ def test_a_rejected_element_is_mended_in_its_reject_file_and_sent_back(house):
 
 DEEP = {
     "lists in a column": '{"score": ' + "[" * 10_000 + "]" * 10_000 + "}",
-    "objects outside the contract": '{"x": ' + '{"a": ' * 10_000 + "1" + "}" * 10_000 + "}",
+    "objects outside the declaration": '{"x": ' + '{"a": ' * 10_000 + "1" + "}" * 10_000 + "}",
     "a nest in strings": '["]\\"", ' * 10_000 + "1" + "]" * 10_000,
 }
 
@@ -451,7 +451,7 @@ def test_nested_objects_are_joined_by_name_and_unknown_fields_reported(house, ca
         "remark": "well done",
     }]  # fmt: skip
     said = capsys.readouterr()
-    assert "outside the contract: student_name, grader_name, grader_rooms, remark" in said.out + said.err
+    assert "outside the declaration: student_name, grader_name, grader_rooms, remark" in said.out + said.err
     assert "Zaphodine" not in said.out + said.err and "Beeblebrox" not in said.out + said.err
 
 
@@ -463,7 +463,7 @@ def test_very_many_and_very_long_unknown_names_are_told_in_a_few_words(house, ca
     house.drop("attendance.csv", ",".join(columns) + "\n" + ",".join(["1"] * len(columns)) + "\n")
     assert house.run() == 0
     said = capsys.readouterr()
-    assert "outside the contract: key0, key1, " in said.out and "key19 and 1,481 more" in said.out
+    assert "outside the declaration: key0, key1, " in said.out and "key19 and 1,481 more" in said.out
     assert max(map(len, said.out.splitlines())) < 600
 
 

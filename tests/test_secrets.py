@@ -381,14 +381,14 @@ def test_a_name_of_a_password_or_token_is_known(name):
     assert is_secret(name) and is_secret(f"{name} (2)")
 
 
-def test_no_other_name_is_taken_for_one_and_none_of_a_contract():
-    contracts = [column for dataset in DATASETS.values() for column in dataset.columns]
-    names = [name for column in contracts for name in (column.name, *column.aliases)]
+def test_no_other_name_is_taken_for_one_and_none_of_a_declaration():
+    declarations = [column for dataset in DATASETS.values() for column in dataset.columns]
+    names = [name for column in declarations for name in (column.name, *column.aliases)]
     assert [name for name in (*OTHER_NAMES, *names) if is_secret(name)] == []
     assert [name for dataset in DATASETS.values() for name in dataset.never_store] == []
 
 
-def test_a_contract_may_declare_more_of_them(tmp_path):
+def test_a_dataset_may_declare_more_of_them(tmp_path):
     dataset = dataclasses.replace(DATASETS["city_master"], never_store=("Door Code",))
     for name, text in {
         "city_master.csv": csv_text("city_master", {})
@@ -471,7 +471,7 @@ def test_passwords_and_tokens_are_stored_nowhere(house, capsys, caplog):
 
 
 def test_a_column_that_is_never_stored_is_missed_by_no_row_and_no_place(tmp_path):
-    """The other columns outside the contract keep their places in the header."""
+    """The other columns outside the declaration keep their places in the header."""
     path = tmp_path / "city_master.csv"
     path.write_text("token,city_name,b,state_name,state_code,token,common_misspellings,d\nX,Pune,1,M,MH,Y,,2\n")
     with open_file(path, DATASETS["city_master"]) as source:

@@ -58,7 +58,7 @@ def records(rows):
 
 
 def extras(source, row):
-    """Cells outside the contract by the name of their column."""
+    """Cells outside the declaration by the name of their column."""
     return {source.columns.header[int(place) - 1]: cell for place, cell in json.loads(row["_extra"] or "{}").items()}
 
 
@@ -82,7 +82,7 @@ def test_every_byte_of_a_value_survives(tmp_path):
     assert lines(rows) == [2, 3, 4]
 
 
-def test_a_table_has_line_contract_columns_extra_and_record(tmp_path):
+def test_a_table_has_line_declared_columns_extra_and_record(tmp_path):
     with open_file(write(tmp_path, "owner_city,born,name,pet_id\nPune,2020,Rex,1\n"), PETS) as source:
         (table,) = source.tables()
     assert table.column_names == ["_line", *PETS.column_names, "_extra", "_record"]

@@ -435,7 +435,7 @@ def test_raw_keeps_every_byte_of_a_cell(house):
     ]
 
 
-def test_raw_tells_quoted_words_from_nothing_and_keeps_what_the_contract_does_not_know(house):
+def test_raw_tells_quoted_words_from_nothing_and_keeps_what_the_declaration_does_not_know(house):
     header = (
         "EVENT ID;student_id;course_id;event_type;event_timestamp;duration;score;module_id;completion;Remark;Remark"
     )

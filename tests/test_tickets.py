@@ -280,7 +280,7 @@ def test_the_reply_is_one_of_our_templates_chosen_by_mood_and_category():
     assert all(code(mood, category, "en") in TEMPLATES for mood in SENTIMENTS for category in CATEGORIES)
 
 
-def test_the_vocabularies_are_those_of_the_contract():
+def test_the_vocabularies_are_those_of_the_declaration():
     assert set(CATEGORIES) == {value for _, value in support_tickets.CATEGORIES}
     assert tuple(value for _, value in support_tickets.PRIORITIES) == PRIORITIES
 

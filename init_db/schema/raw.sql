@@ -1,1 +1,1 @@
-comment on schema raw is 'Bronze: files as they came. Key (_drop_id, _line); _extra holds columns outside the contract by their place in the header; _record a whole record whose field count is wrong. Passwords and tokens are not stored.';
+comment on schema raw is 'Bronze: files as they came. Key (_drop_id, _line); _extra holds columns outside the declaration by their place in the header; _record a whole record whose field count is wrong. Passwords and tokens are not stored.';

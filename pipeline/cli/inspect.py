@@ -29,7 +29,7 @@ def plan(arguments: argparse.Namespace, options: Settings) -> int:
     from pipeline.audit import graph
     from pipeline.drops import waiting
     from pipeline.ingest import RAW
-    from pipeline.sources.folder import shown
+    from pipeline.sources.folder import printable
 
     if lacks_data_folder(options):
         return 20
@@ -37,7 +37,7 @@ def plan(arguments: argparse.Namespace, options: Settings) -> int:
         changes = init_db.survey(db)
         state = read_state(db, options)
         arrivals = [arrival for step in RAW.values() for arrival in step().arrivals(state).new]
-        steps = [(step.target, step.why(state)) for step in graph()]
+        steps = [(step.target, step.reasons(state)) for step in graph()]
         waits = waiting(state.drops, state.scan)
     if arguments.json:
         print_json(
@@ -53,7 +53,7 @@ def plan(arguments: argparse.Namespace, options: Settings) -> int:
         )
         return 0
     for arrival in arrivals:
-        print(f"would land {shown(arrival.file.path)} ({arrival.file.dataset}, drop date {arrival.drop_date})")
+        print(f"would land {printable(arrival.file.path)} ({arrival.file.dataset}, drop date {arrival.drop_date})")
     for line in _changes(changes):
         print(line)
     stale = [{"target": target, "why": why} for target, why in steps if why]
@@ -98,7 +98,7 @@ SHAPE = text("select coalesce(format, '{}') from etl.drops where drop_id = :drop
 
 def account(arguments: argparse.Namespace, options: Settings) -> int:
     from pipeline.outputs.summary import ACCOUNT, balance_with_rejects
-    from pipeline.sources.folder import shown
+    from pipeline.sources.folder import printable
 
     with transaction(options) as db:
         if not _exists(db, "staging.open_rejects"):
@@ -122,9 +122,9 @@ def account(arguments: argparse.Namespace, options: Settings) -> int:
             return 0
         for name, value in drop.items():
             if value is not None:
-                print(f"{name:13} {shown(str(value))}")
+                print(f"{name:13} {printable(str(value))}")
         for name in never:
-            print(f"column {shown(name)!r} is never stored")
+            print(f"column {printable(name)!r} is never stored")
         for name in absent:
             print(f"column {name!r} is not in the file, and may be missing: it is empty in every row")
         if drop["status"] in ("held", "refused"):
@@ -196,11 +196,11 @@ def _to_decide_by_document(db: Any, state: State, drop_id: int) -> dict[str, Any
 
 def _print_keys(what: str, keys: dict[str, str]) -> None:
     """Ids by class: an operator's to see."""
-    from pipeline.sources.folder import shown
+    from pipeline.sources.folder import printable
 
     by_class: dict[str, list[str]] = {}
     for key, name in keys.items():
-        by_class.setdefault(name, []).append(shown(key))
+        by_class.setdefault(name, []).append(printable(key))
     if by_class:
         print()
     for name, found in sorted(by_class.items()):
@@ -250,14 +250,14 @@ def _traced_document(
 
 
 def _print_record(record: Traced) -> None:
-    from pipeline.sources.folder import shown
+    from pipeline.sources.folder import printable
 
     print(f"{record.path} line {record.line} (drop {record.drop_id}, {record.dataset}): {record.outcome}")
     for column, before, after in record.cells:
         if before is not None or after is not None:
             print(f"    {column:22} {_change(before, after)}")
     if record.notes:
-        print(f"    flags                  {shown(record.notes)}")
+        print(f"    flags                  {printable(record.notes)}")
 
 
 def _change(before: str | None, after: str | None) -> str:
@@ -297,7 +297,7 @@ def explain(arguments: argparse.Namespace, options: Settings) -> int:
 
 
 def _print_risk(found: dict[str, Any], factors: list[dict[str, Any]], columns: tuple[str, ...]) -> None:
-    from pipeline.sources.folder import shown
+    from pipeline.sources.folder import printable
 
     day = f", as of {found['as_of']}" if found["as_of"] else ""
     print(f"{found['student_id']}: {found['category']} risk, {found['score']} of 100 points{day}\n")
@@ -310,7 +310,7 @@ def _print_risk(found: dict[str, Any], factors: list[dict[str, Any]], columns: t
         less = sum(change.points for change in found["change"])
         print(f"Smallest change that lowers the category: {to_do} ({found['score']} - {less} points).")
     for advice in found["interventions"]:
-        print(f"- {shown(advice)}")
+        print(f"- {printable(advice)}")
 
 
 def dictionary(arguments: argparse.Namespace, options: Settings) -> int:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 
 from pipeline.cli.tables import terminal
-from pipeline.sources.folder import shown
+from pipeline.sources.folder import printable
 from targets.run import log
 
 
@@ -18,7 +18,7 @@ class _Line(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         width = shutil.get_terminal_size().columns - 1
-        self._write(shown(" ".join(record.getMessage().split()))[:width])
+        self._write(printable(" ".join(record.getMessage().split()))[:width])
 
     def close(self) -> None:
         self._write("")

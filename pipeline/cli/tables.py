@@ -26,10 +26,10 @@ class Printable(io.TextIOBase):
         self.stream = stream
 
     def write(self, text: str) -> int:
-        from pipeline.sources.folder import shown_lines
+        from pipeline.sources.folder import printable_lines
 
         with _unread(self.stream):
-            self.stream.write(shown_lines(text))
+            self.stream.write(printable_lines(text))
         return len(text)
 
     def flush(self) -> None:
@@ -112,15 +112,15 @@ def _plain(value: object) -> object:
 
 def print_table(rows: Iterable[dict[Any, Any]], columns: Iterable[Any], names: Sequence[str] | None = None) -> None:
     """Rows as aligned text, numbers to the right, nothing for null: a line each, or wrapped to fit the terminal."""
-    from pipeline.sources.folder import shown
+    from pipeline.sources.folder import printable
 
     rows, columns = list(rows), list(columns)
     if not rows:
         print("  (none)")
         return
     fitted = sys.stdout.isatty()
-    header = [shown(str(name)) for name in (names or columns)]
-    cells = [["" if row[column] is None else shown(str(row[column])) for column in columns] for row in rows]
+    header = [printable(str(name)) for name in (names or columns)]
+    cells = [["" if row[column] is None else printable(str(row[column])) for column in columns] for row in rows]
     most = MOST_WRAPPED if fitted else MOST_CHARACTERS
     cells = [[cell if len(cell) <= most else cell[: most - 1] + "…" for cell in row] for row in cells]
     right = [all(_is_number(row[place]) for row in cells) for place in range(len(columns))]

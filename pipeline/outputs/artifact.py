@@ -36,8 +36,8 @@ class Artifact(Step):
         folder = state.settings.output_dir
         return fault(folder, self.pattern, content, edits_are_kept=self.edits_are_kept, notes=self.notes)
 
-    def why(self, state: State) -> str:
-        return self.fault(state) if super().is_current(state) else super().why(state)
+    def reasons(self, state: State) -> str:
+        return self.fault(state) if super().is_current(state) else super().reasons(state)
 
     def write(self, build: Build, files: Mapping[str, Content]) -> Written:
         state = build.state

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from pipeline.sources.folder import shown
+from pipeline.sources.folder import printable
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -18,5 +18,5 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def plain(value: Any) -> str:
     """Text that shows as it is: no table cell, tag, link, picture or code of its own; None is nothing."""
-    text = "" if value is None else shown(str(value))
+    text = "" if value is None else printable(str(value))
     return re.sub(r"([\\|\[\]`*!])", r"\\\1", text).replace("&", "&amp;").replace("<", "&lt;")

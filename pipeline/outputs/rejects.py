@@ -13,7 +13,7 @@ from sqlalchemy import Connection, text
 from pipeline.outputs.artifact import Artifact
 from pipeline.run import State
 from pipeline.sources.columns import OWN
-from pipeline.sources.folder import shown
+from pipeline.sources.folder import printable
 from pipeline.sources.formulas import defused
 from pipeline.staging import STAGED
 from pipeline.step import Build, Built
@@ -45,7 +45,7 @@ class RejectFiles(Artifact):
         written = self.write(build, files)
         for edited, ours in written.kept:
             instead = f"the rows that are open now: {ours}" if ours else "none of its rows is open any more"
-            log.warning("%s was edited and is kept as it is; %s", shown(edited), shown(instead))
+            log.warning("%s was edited and is kept as it is; %s", printable(edited), printable(instead))
         return Built(len(drops), len(drops), content=written.content, note="files")
 
 

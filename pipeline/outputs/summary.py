@@ -20,7 +20,7 @@ from pipeline.outputs.mart_files import MartFiles
 from pipeline.outputs.pages import InsightsPage, ReportPage
 from pipeline.outputs.rejects import RejectFiles
 from pipeline.run import State, run_id, this_run
-from pipeline.sources.folder import shown
+from pipeline.sources.folder import printable
 from pipeline.staging import Clean
 from pipeline.step import Build, Built
 from pipeline.warehouse import Warehouse
@@ -100,12 +100,12 @@ def summary(db: Connection, state: State) -> dict[str, Any]:
         "as_of": as_of.as_of if as_of else None,
         "as_of_from": as_of.source if as_of else None,
         "rebuilt": rebuilt(db, run_id()),
-        "drops": [{**drop, "path": shown(drop["path"])} for drop in balance_with_rejects(db)],
+        "drops": [{**drop, "path": printable(drop["path"])} for drop in balance_with_rejects(db)],
         "waiting": [{"drop_id": d.drop_id, "status": d.status, "reason": d.reason} for d in unsettled(state.drops)],
         "tables": table_rows(db),
         "datasets_without_a_file": datasets_without_a_file(state.taken),
         "files_that_are_no_drop": [
-            {"path": shown(path), "why": why, "waits": (path, why) in state.scan.waiting}
+            {"path": printable(path), "why": why, "waits": (path, why) in state.scan.waiting}
             for path, why in state.scan.unmatched
         ],
         "flags": flags(db),

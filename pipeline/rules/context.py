@@ -26,7 +26,7 @@ class Context:
     """Everything besides the text that a rule may look at.
 
     drop_date            the day of the drop: no date lies after it, no two-digit year means a later one
-    fields, delimiter    the file's columns in order (None = outside the contract), to repair records; "" = there is
+    fields, delimiter    the file's columns in order (None = outside the declaration), to repair records; "" = there is
                          nothing to repair: JSON
     phone_digits         length of a phone number without its country code
     attendance_status    what a register may say

@@ -34,7 +34,7 @@ COMPARE = {"<": pc.less, "<=": pc.less_equal, ">": pc.greater, ">=": pc.greater_
 def clean(frame: pd.DataFrame, dataset: Dataset, context: Context) -> Cleaned:
     """Clean rows of one dataset.
 
-    frame    `_line` int64, each contract column as text, `_record` text (a whole record with a wrong field count)
+    frame    `_line` int64, each declaration column as text, `_record` text (a whole record with a wrong field count)
     rows     `_line`, the dataset's staged columns, `flags` and `reasons` (NULL = accepted) as text[] literals
     stats    column, rule, changed, flagged, rejected: how many rows
     """

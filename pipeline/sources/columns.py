@@ -8,7 +8,7 @@ from collections.abc import Container, Iterable, Sequence
 
 from pipeline.datasets.declaration import Dataset
 from pipeline.sources import formulas
-from pipeline.sources.errors import Origin, SourceError, listed, shown
+from pipeline.sources.errors import Origin, SourceError, listed, quoted
 from pipeline.sources.never_stored import is_secret
 
 MAX_COLUMNS = 2_000
@@ -110,11 +110,11 @@ class Columns:
         """The unknown names of a header that look like the missing ones."""
         unknown = {name.strip().lower(): name for name in names if not self.meant(name)}
         near = {column: difflib.get_close_matches(column, unknown, n=1) for column in missing}
-        pairs = [f"{shown(unknown[found[0]])} for {column!r}" for column, found in near.items() if found]
+        pairs = [f"{quoted(unknown[found[0]])} for {column!r}" for column, found in near.items() if found]
         return f"; nearest: {', '.join(pairs)}" if pairs else ""
 
     def _repeated(self, first: str, second: str, column: str, line: int) -> SourceError:
-        what = f"columns {shown(first)} and {shown(second)} both mean '{column}'; remove or rename one"
+        what = f"columns {quoted(first)} and {quoted(second)} both mean '{column}'; remove or rename one"
         return self.origin.error("repeated_column", what, line)
 
 

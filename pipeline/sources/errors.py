@@ -30,7 +30,7 @@ class Origin:
         return SourceError(f"{self.name}{place}: {what}", path=self.name, line=line, reason=reason)
 
 
-def shown(name: str) -> str:
+def quoted(name: str) -> str:
     """A name from a source, as it may be printed."""
     return listed([name])
 

@@ -69,7 +69,7 @@ class File:
         return self.sha256
 
     def read(self, dataset: Dataset, *, encoding: str = "") -> Reading:
-        return open_file(self.absolute, dataset, name=shown(self.path), encoding=encoding)
+        return open_file(self.absolute, dataset, name=printable(self.path), encoding=encoding)
 
 
 @dataclass(frozen=True)
@@ -103,14 +103,14 @@ class Scan:
         return [file for file in self.new if not _is_known(file, known)]
 
 
-def shown(path: str) -> str:
+def printable(path: str) -> str:
     """A path as it may be printed: control characters escaped, so that a file name can't forge a log line."""
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in path)
 
 
-def shown_lines(text: str) -> str:
+def printable_lines(text: str) -> str:
     """The same for a text of several lines."""
-    return text if text.replace("\n", "").isprintable() else "\n".join(map(shown, text.split("\n")))
+    return text if text.replace("\n", "").isprintable() else "\n".join(map(printable, text.split("\n")))
 
 
 def _is_known(file: File, known: Mapping[str, Known]) -> bool:
@@ -183,7 +183,7 @@ def _stray(folder: Path, path: str, why: str, taken: set[str], *, look: bool) ->
         return path, why, False
     said = strays_of.advice(folder / path, path, taken) if look else ""
     taken |= {said.rpartition(" ")[2]} if said else set()
-    return path, f"{why}; {shown(said)}" if said else why, True
+    return path, f"{why}; {printable(said)}" if said else why, True
 
 
 def _walk(folder: Path) -> Iterable[tuple[Path, str, str]]:

@@ -1,6 +1,6 @@
 """Columns that hold passwords or tokens: nobody needs them in a warehouse, so their values are left out before landing.
 
-A column is known by its name: those that a contract declares (`never_store`), and the usual ones.
+A column is known by its name: those that a declaration declares (`never_store`), and the usual ones.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def is_secret(name: str, declared: Iterable[str] = ()) -> bool:
     """Whether a column or key of that name holds passwords or tokens: userPassword, API_TOKEN, Passwort 2, apitoken.
 
     One word that ends in one of SECRETS is enough (of a plural the last one: apiTokens), or begins with `password`.
-    tokens_used is a count, and secretary another word. declared: names that a contract says so of.
+    tokens_used is a count, and secretary another word. declared: names that a declaration says so of.
     """
     known = _is_secret if len(name) <= _LONGEST else _is_secret.__wrapped__
     return known(name, tuple(declared))

@@ -54,7 +54,7 @@ def contexts(db: Connection, dataset: Dataset, options: Settings, drops: list[Dr
 
 
 def read_raw(db: Connection, dataset: Dataset, drop_id: int, chunk_rows: int) -> Iterator[pd.DataFrame]:
-    """The records of a drop in chunks: `_line`, the contract's columns and `_record`, as text. In no certain order."""
+    """The records of a drop in chunks: `_line`, the declared columns and `_record`, as text. In no certain order."""
     import pandas as pd
 
     names = [*dataset.column_names, "_record"]

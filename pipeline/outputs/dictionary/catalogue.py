@@ -125,7 +125,7 @@ def functions(db: Connection) -> dict[str, str]:
 SHARED = {
     "raw._drop_id": "the drop it came in: `etl.drops`",
     "raw._line": "its line in the file (in a JSON array: its place); with `_drop_id` the key",
-    "raw._extra": "filled cells of columns outside the contract, by the column's place in the header that stands in "
+    "raw._extra": "filled cells of columns outside the declaration, by the column's place in the header that stands in "
     "`etl.drops.format`, from 1; our own `reject_...` columns by name, and all in drops whose format has no `extra`",
     "raw._record": "the whole record, where its number of fields is wrong; the columns are null then; `[never stored]` "
     "when its file has a column that is never stored",

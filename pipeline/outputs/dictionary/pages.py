@@ -1,6 +1,6 @@
 """Data dictionary: `docs/data-dictionary.md`, written from what the code and the database already say.
 
-Contracts and rules say what a file may hold and what becomes of it, comments in the DDL what a table and a column
+Declarations and rules say what a file may hold and what becomes of it, comments in the DDL what a table and a column
 mean, the head of a query its grain. A test holds the committed pages equal to what would be written now.
 """
 
@@ -110,7 +110,7 @@ holds the newest accepted row of every key. **warehouse** and **analytics** are 
 DATASETS_INTRODUCTION = f"""A file is known by its name: the dataset, or another name of it, in any case, perhaps with a
 date, in any folder, ending in {", ".join(f"`.{ending}`" for ending in FORMATS)}
 (but for `.xlsx` also `.gz`). Headers match in any case and any order; blanks and signs in them count as `_`. A column
-outside the contract is kept in raw; a column that is missing refuses the file, unless it may be missing.
+outside the declaration is kept in raw; a column that is missing refuses the file, unless it may be missing.
 """
 MODES = {
     "append": "adds rows, and corrects those whose key is known",
@@ -159,7 +159,7 @@ def _dataset(all_of: Catalogue, dataset: Dataset) -> Iterator[str]:
     yield ""
     yield table(
         ("column", "rule", "a blank", "flags", "rejects", "in staging"),
-        (_contract_row(all_of, dataset, column) for column in dataset.columns),
+        (declaration_row(all_of, dataset, column) for column in dataset.columns),
     )
     yield "Codes of the whole record:"
     yield ""
@@ -168,7 +168,7 @@ def _dataset(all_of: Catalogue, dataset: Dataset) -> Iterator[str]:
     yield ""
 
 
-def _contract_row(all_of: Catalogue, dataset: Dataset, column: Column) -> tuple[str, ...]:
+def declaration_row(all_of: Catalogue, dataset: Dataset, column: Column) -> tuple[str, ...]:
     flags, rejects = (", ".join(f"`{code}`" for code in found) for found in codes(column))
     also = f"<br>also `{'`, `'.join(column.aliases)}`" if column.aliases else ""
     words = f": {vocabulary(column)}" if column.words else f", {column.case} case" if column.case else ""

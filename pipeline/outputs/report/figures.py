@@ -12,7 +12,7 @@ from pipeline.datasets import DATASETS
 from pipeline.drops import Drop, datasets_without_a_file, unsettled
 from pipeline.outputs.report.facts import NOTICED, Facts, Opinions, Row
 from pipeline.run import State
-from pipeline.sources.folder import shown
+from pipeline.sources.folder import printable
 
 # Rows of a list, and classes drawn: a page is read, a table is searched.
 LISTED, RULES, COURSES, DROPS = 25, 12, 10, 40
@@ -301,8 +301,8 @@ def facts(db: Connection, state: State) -> Facts:
         as_of=db.execute(text("select as_of from analytics.as_of")).scalar_one_or_none(),
         school=_rows(db, SCHOOL)[0],
         waiting=[_to_decide_by(db, state, drop, look=place < NOTICED) for place, drop in enumerate(waiting)],
-        strays=[(shown(path), why) for path, why in state.scan.waiting],
-        no_drops=[(shown(path), why) for path, why in state.scan.unmatched[:LISTED]],
+        strays=[(printable(path), why) for path, why in state.scan.waiting],
+        no_drops=[(printable(path), why) for path, why in state.scan.unmatched[:LISTED]],
         missing=datasets_without_a_file(state.taken),
         needing=_rows(db, NEEDING_FIRST, most=LISTED),
         needing_counts=_rows(db, NEEDING_COUNTS)[0],
@@ -312,11 +312,11 @@ def facts(db: Connection, state: State) -> Facts:
         courses=courses,
         course_count=courses[0]["courses_in_all"] if courses else 0,
         activity=_rows(db, ACTIVITY, weeks=WEEKS),
-        drops=[{**row, "path": shown(row["path"]), "waiting": row["drop_id"] in ids} for row in drops],
+        drops=[{**row, "path": printable(row["path"]), "waiting": row["drop_id"] in ids} for row in drops],
         drop_totals=_rows(db, DROP_TOTALS)[0],
         rules=rules,
         rule_count=rules[0]["rules"] if rules else 0,
-        rejects=[{**row, "path": shown(row["path"])} for row in rejects],
+        rejects=[{**row, "path": printable(row["path"])} for row in rejects],
         reject_count=rejects[0]["rejects"] if rejects else 0,
         worst=_places(db, worst),
         worst_count=worst[0]["worst"] if worst else 0,
@@ -330,7 +330,7 @@ def _to_decide_by(db: Connection, state: State, drop: Drop, *, look: bool) -> Ro
     seen = held.outlook(db, state, drop) if look and drop.status == "held" else None
     return {
         **vars(drop),
-        "reason": shown(drop.reason or ""),
+        "reason": printable(drop.reason or ""),
         "effects": seen.effects() if seen else [],
         "classes": seen.by_class() if seen and seen.before else [],
         "decided": held.decided(db, drop.dataset),
@@ -355,6 +355,6 @@ def _places(db: Connection, worst: Sequence[Row]) -> list[Row]:
         """
         items = [row["item"] for row in worst if row["dataset"] == name]
         for place in _rows(db, query, items=items):
-            found[name, place["item"]] = {"path": shown(place["path"]), "line": place["line"]}
+            found[name, place["item"]] = {"path": printable(place["path"]), "line": place["line"]}
     nowhere = {"path": "–", "line": None}
     return [{**row, **found.get((row["dataset"], row["item"]), nowhere)} for row in worst]

@@ -13,7 +13,7 @@ from pathlib import Path
 from pipeline.datasets.declaration import Dataset
 from pipeline.sources.batch import Reading
 from pipeline.sources.columns import Columns
-from pipeline.sources.errors import Origin, shown
+from pipeline.sources.errors import Origin, quoted
 from pipeline.sources.formats import kinds, limits
 from pipeline.sources.formats.csv import Csv
 from pipeline.sources.formats.json import REMEDY, Json
@@ -35,7 +35,7 @@ def open_file(
     kind = kinds.FORMATS.get(kinds.ending(path))
     fallback = encoding or dataset.encoding
     if kind is None or (kind == "xlsx" and kinds.is_gzip(path)):
-        what = f"{shown(path.suffix)} files are not read; send .csv, .tsv, .txt, .json, .jsonl, .ndjson or .xlsx"
+        what = f"{quoted(path.suffix)} files are not read; send .csv, .tsv, .txt, .json, .jsonl, .ndjson or .xlsx"
         raise origin.error("unknown_format", what)
     try:
         if path.exists() and not path.is_file():  # to open a pipe is to wait for who writes to it
@@ -49,7 +49,10 @@ def open_file(
             return Csv(text, Columns(dataset, origin), most)
         return Json(text, Columns(dataset, origin, REMEDY), most, array=kinds.ending(path) == "json")
     except LookupError:
-        what, reason = f"there is no encoding {shown(fallback)}; correct it in the configuration", "unknown_encoding"
+        what, reason = (
+            f"there is no encoding {quoted(fallback)}; correct it in the configuration",
+            "unknown_encoding",
+        )
     except OSError as error:
         what, reason = f"cannot be opened ({error.strerror}); check that it exists and may be read", "unreadable"
     raise origin.error(reason, what)

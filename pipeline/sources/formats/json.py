@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from pipeline.sources.batch import Reading, text_table
 from pipeline.sources.columns import MAX_COLUMNS, Columns, extra_key, short, unused
-from pipeline.sources.errors import SourceError, shown
+from pipeline.sources.errors import SourceError, quoted
 from pipeline.sources.formats import limits
 from pipeline.sources.formats.json_array import elements
 from pipeline.sources.formats.json_values import Pairs, compact, decoder, fault, flat, holds_too_much, storable
@@ -178,7 +178,7 @@ class _Layouts:
         for key in keys:
             column = self.meant[key] if key in self.meant else self.columns.meant(key)
             if column in names:
-                what = f"keys {shown(names[column])} and {shown(key)} both mean '{column}'; remove or rename one"
+                what = f"keys {quoted(names[column])} and {quoted(key)} both mean '{column}'; remove or rename one"
                 raise self.misshapen("repeated_column", what, line)
             if column:
                 names[column] = key

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline.sources.errors import Origin, shown
+from pipeline.sources.errors import Origin, quoted
 from pipeline.sources.formats import workbook
 
 # ending -> what reads it; the text formats also with .gz
@@ -38,9 +38,9 @@ def check_text(path: Path, origin: Origin) -> None:
     head = _head(path, origin)
     zipped = head.startswith(b"\x1f\x8b")
     if zipped and not is_gzip(path):
-        raise origin.error("not_gzip", f"is gzip-compressed; rename it to {shown(path.name + '.gz')}")
+        raise origin.error("not_gzip", f"is gzip-compressed; rename it to {quoted(path.name + '.gz')}")
     if is_gzip(path) and not zipped:
-        raise origin.error("not_gzip", f"is not gzip-compressed; rename it to {shown(path.name[:-3])}")
+        raise origin.error("not_gzip", f"is not gzip-compressed; rename it to {quoted(path.name[:-3])}")
     kind = FORMATS[ending(path)]
     if head.startswith(b"PK\x03\x04"):
         excel = workbook.is_workbook(path)

@@ -1,4 +1,4 @@
-"""Contracts, DDL and steps say the same; a column forgotten in one of them fails here."""
+"""Declarations, DDL and steps say the same; a column forgotten in one of them fails here."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_what_raw_lacks_goes_into_a_migration_that_only_adds(house, monkeypatch)
     assert described(house, "raw.pets") == described(house, "raw.city_master")[:-1]
 
 
-def test_every_raw_table_holds_the_contracts_columns_as_text(house):
+def test_every_raw_table_holds_the_declarations_columns_as_text(house):
     for dataset in DATASETS.values():
         assert described(house, f"raw.{dataset.name}") == [
             ("_drop_id", "bigint"),
@@ -109,7 +109,7 @@ def test_every_raw_table_holds_the_contracts_columns_as_text(house):
         ]
 
 
-def test_every_staging_table_holds_what_the_contract_says_comes_out(house):
+def test_every_staging_table_holds_what_the_declaration_says_comes_out(house):
     for dataset in DATASETS.values():
         table = f"staging.{dataset.table}"
         assert described(house, table) == [
@@ -139,7 +139,7 @@ def _of_blank(column: Column):
     return value[0] if column.rule == "name" else value
 
 
-def test_no_table_of_raw_or_staging_lacks_a_contract(house):
+def test_no_table_of_raw_or_staging_lacks_a_declaration(house):
     tables = house.query(
         "select format('%%I.%%I', schemaname, tablename) from pg_tables where schemaname = any(%s)", ["raw", "staging"]
     )
@@ -225,7 +225,7 @@ def test_the_comment_on_schema_staging_explains_the_columns_that_all_its_tables_
 
 
 @every_dataset
-def test_a_contract_is_whole(dataset: Dataset):
+def test_a_declaration_is_whole(dataset: Dataset):
     assert DATASETS[dataset.name] is dataset  # by the name of its file
     assert dataset.mode in ("append", "snapshot")
     assert dataset.key in dataset.column_names and dataset.column(dataset.key).rule in ("key", "student_id")
@@ -286,7 +286,7 @@ def test_every_dataset_has_a_raw_and_a_staged_step(dataset: Dataset):
 
 
 @every_dataset
-def test_a_staged_step_reads_its_own_raw_and_the_reference_data_its_contract_names(dataset: Dataset):
+def test_a_staged_step_reads_its_own_raw_and_the_reference_data_its_declaration_names(dataset: Dataset):
     step = STAGED[dataset.name]()
     references = {f"staging.{DATASETS[name].table}" for name in dataset.lookups}
     assert {above.target for above in step.steps()} == {f"raw.{dataset.name}"} | references
