@@ -202,7 +202,7 @@ class TicketAnalysis(Enrichment):
         opinion = verdict.opinion
         by_rules = opinion if verdict.source == "rules" else TicketAgent().opine(self.record(row))
         return {
-            "ticket_id": row["ticket_id"],
+            self.key[0]: row[self.key[0]],
             "student_key": row["student_key"],
             "sentiment": opinion.sentiment,
             "sentiment_score": opinion.sentiment_score,
@@ -227,9 +227,9 @@ class FeedbackMood(TicketAnalysis):
         return Ticket(row["feedback_id"], None, row["comment"])
 
     def opinion(self, row: Values, verdict: Verdict[Any]) -> dict[str, Any]:
-        said = verdict.opinion
-        mood = {name: getattr(said, name) for name in ("sentiment", "sentiment_score", "language")}
-        return {"feedback_id": row["feedback_id"], "student_key": row["student_key"], **mood}
+        opinion = super().opinion(row, verdict)
+        kept = (*self.key, "student_key", "sentiment", "sentiment_score", "language", "rule_sentiment")
+        return {name: opinion[name] for name in kept}
 
 
 class StudentRisk(Enrichment):

@@ -275,10 +275,12 @@ def test_every_file_is_there_with_its_balance(sample):
     """)
     assert rows
     for path, *counts in rows:
-        assert re.search(re.escape(path) + r" \d+ Feb 2024 loaded " + " ".join(map(str, counts)), said), path
+        assert re.search(
+            re.escape(path) + r" \d+ Feb 2024 loaded " + " ".join(f"{count:,}" for count in counts), said
+        ), path
     totals = [sum(row[place] for row in rows) for place in range(1, 6)]
     assert totals[0] == sum(totals[1:])
-    assert f"All {len(rows)} files {' '.join(map(str, totals))}" in said
+    assert f"All {len(rows)} files {' '.join(f'{total:,}' for total in totals)}" in said
 
 
 def test_open_rejects_are_named_by_file_and_line_without_their_values(sample):

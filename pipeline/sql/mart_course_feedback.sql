@@ -6,8 +6,8 @@ select
     c.course_name,
     count(*) as feedbacks,
     round(avg(f.rating), 2) as avg_rating,
-    count(*) filter (where m.sentiment = 'Positive') as positive_comments,
-    count(*) filter (where m.sentiment in ('Negative', 'Very Negative')) as negative_comments,
+    count(*) filter (where m.rule_sentiment = 'Positive') as positive_comments,
+    count(*) filter (where m.rule_sentiment in ('Negative', 'Very Negative')) as negative_comments,
     max((f.created_at at time zone 'UTC')::date) as last_feedback
 from warehouse.fact_feedback as f
 inner join warehouse.dim_courses as c using (course_key)

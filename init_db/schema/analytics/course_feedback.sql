@@ -11,6 +11,6 @@ create table analytics.course_feedback (
 comment on table analytics.course_feedback is 'what students say of one course; one row per course with feedback';
 comment on column analytics.course_feedback.feedbacks is 'ratings given, with a comment or without';
 comment on column analytics.course_feedback.avg_rating is 'mean rating, 1 (worst) to 5';
-comment on column analytics.course_feedback.positive_comments is 'comments that sound happy (warehouse.ai_feedback_mood)';
-comment on column analytics.course_feedback.negative_comments is 'comments that sound unhappy';
+comment on column analytics.course_feedback.positive_comments is 'comments that sound happy, by the rules (warehouse.ai_feedback_mood)';
+comment on column analytics.course_feedback.negative_comments is 'comments that sound unhappy, by the rules';
 comment on column analytics.course_feedback.last_feedback is 'day of the newest one (UTC); null when none is dated';
