@@ -271,6 +271,12 @@ def trusting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def no_earlier_clone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A clone that was here before this one, and was removed, may have left its database where root keeps them."""
+    monkeypatch.setattr(server, "ROOT_FOLDER", tmp_path)
+
+
+@pytest.fixture
 def house(cluster: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
     name = f"test_{os.getpid()}_{next(NUMBERS)}"
     admin = psycopg2.connect(**cluster)

@@ -8,14 +8,9 @@ from datetime import date
 
 import pytest
 
-from init_db import server
 from pipeline.config import PROJECT, ConfigError, eduflow, settings
 
-
-@pytest.fixture(autouse=True)
-def no_cluster_of_an_earlier_clone(monkeypatch, tmp_path):
-    """Of a clone that was here before this one, and was removed with its database left behind."""
-    monkeypatch.setattr(server, "ROOT_FOLDER", tmp_path)
+pytestmark = pytest.mark.usefixtures("no_earlier_clone")
 
 
 def test_without_anything_set_the_defaults_are_those_of_the_cfg(monkeypatch):

@@ -29,6 +29,8 @@ from pipeline.rules.cities import Cities
 from pipeline.rules.context import Context
 from targets.parts import digest
 
+pytestmark = pytest.mark.usefixtures("no_earlier_clone")
+
 NAMES = list(definitions.values())
 QUERIES = sorted((PROJECT / "pipeline/sql").glob("*.sql"))
 

@@ -11,6 +11,8 @@ from pipeline.datasets import DATASETS
 from pipeline.guard import Profile, Tally, compared, compared_keys, judged
 from tests.conftest import csv_text
 
+pytestmark = pytest.mark.usefixtures("no_earlier_clone")
+
 DAY1, DAY2, DAY3 = "2024-02-08", "2024-02-09", "2024-02-12"
 
 
