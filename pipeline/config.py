@@ -160,7 +160,7 @@ class Settings:
     @property
     def database_name(self) -> str:
         """The database as the home remembers it: an embedded one moves with its home, so its path is not its name."""
-        embedded = not self.database_url and self.database_dir == _own_cluster(self.home, "")
+        embedded = not self.database_url and self.database_dir == self.home.cluster()
         return "embedded" if embedded else str(self.database)
 
 

@@ -59,16 +59,20 @@ class Home:
             kept = self._kept()
         return str(kept["id"])
 
+    def cluster(self) -> Path:
+        """The folder of its own cluster, whatever there is."""
+        return self.folder / ".eduflow" / "pg" if os.geteuid() else server.ROOT_FOLDER / self.id / "pg"
+
     def database_folder(self) -> Path:
         """Where the embedded server keeps its files: in the home; for root where the server's user can reach.
 
         ConfigError when a database of this folder is there that the home does not know any more.
         """
         self.refuse_lost_database()
-        own = self.folder / ".eduflow" / "pg"
-        if os.geteuid():
+        own, found = self.folder / ".eduflow" / "pg", self.cluster()
+        if found == own:
             return own
-        folder = server.ROOT_FOLDER / self.id
+        folder = found.parent
         if (own / "PG_VERSION").exists() and own.stat().st_uid and not (folder / "pg").exists():
             raise ConfigError(
                 f"The database of this home is {own}, which the user {own.owner()} made: run EduFlow as {own.owner()}, "

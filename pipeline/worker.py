@@ -21,6 +21,7 @@ from typing import Any
 
 import luigi
 import luigi.worker
+from luigi.task_status import DONE
 
 from pipeline.run import this_run
 from targets.errors import UserError
@@ -53,6 +54,13 @@ class Worker(luigi.worker.Worker):
         process = self._running_tasks.get(task_id)
         if process and not process.use_multiprocessing:
             self._handle_next_task()
+
+    def _add_task(self, *arguments: Any, **task: Any) -> None:
+        """Tell the scheduler. What was complete at first and has moved on since is not: the exit code would say so."""
+        if task["status"] != DONE:
+            former = (task["task_id"], DONE)
+            self._add_task_history = [one for one in self._add_task_history if (one[0].task_id, one[1]) != former]
+        super()._add_task(*arguments, **task)
 
     def _create_task_process(self, task: luigi.Task) -> luigi.worker.TaskProcess:
         self._task_completion_cache = None  # what was complete may have moved on

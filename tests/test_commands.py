@@ -54,7 +54,7 @@ def said(process: subprocess.CompletedProcess[str], code: int) -> str:
 # --- words ----------------------------------------------------------------------------------------------------------
 
 REFUSED = [
-    ("show nope", 1, "no mart 'nope'. Marts: student_360"),
+    ("show nope", 1, "no mart 'nope'. Marts: ai_insights, "),
     ("trace event nope", 1, "No record of event 'nope'"),
     ("account 999", 1, "no drop 999"),
     ("approve 999", 1, "no drop 999"),

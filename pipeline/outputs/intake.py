@@ -85,7 +85,7 @@ class Outputs(Goal):
         return [step() for step in (RejectFiles, MartFiles, ReportPage, InsightsPage, RunSummary, Metrics)]
 
 
-class EduFlow(luigi.WrapperTask):
+class EduFlow(Goal):
     """Goal and root: the goals, each of which names all its steps, and that nothing waits for a person."""
 
     def requires(self) -> list[luigi.Task]:
