@@ -320,7 +320,7 @@ def test_a_model_that_obeys_a_ticket_changes_no_number_and_no_word_outside_the_v
     assert all(-1 <= score <= 1 for *_, score in words)
     assert house.query("select distinct source from warehouse.ai_ticket_analysis") == [("rules",)]
     opinions = [table for table in before if ".ai_" in table]
-    assert len(opinions) == 4
+    assert {"warehouse.ai_ticket_analysis", "warehouse.ai_feedback_mood"} < set(opinions)
     shown = str({table: house.contents()[table] for table in opinions})
     for name in ("run_summary.md", "insights.md", "report.html"):
         shown += html.unescape((house.output / name).read_text())
