@@ -69,17 +69,15 @@ class Home:
         ConfigError when a database of this folder is there that the home does not know any more.
         """
         self.refuse_lost_database()
-        own, found = self.folder / ".eduflow" / "pg", self.cluster()
-        if found == own:
-            return own
-        folder = found.parent
-        if (own / "PG_VERSION").exists() and own.stat().st_uid and not (folder / "pg").exists():
-            raise ConfigError(
-                f"The database of this home is {own}, which the user {own.owner()} made: run EduFlow as {own.owner()}, "
-                "not as root"
-            )
-        self._note_place(folder)
-        return folder / "pg"
+        own, cluster = self.folder / ".eduflow" / "pg", self.cluster()
+        if cluster != own:
+            if (own / "PG_VERSION").exists() and own.stat().st_uid and not cluster.exists():
+                raise ConfigError(
+                    f"The database of this home is {own}, which the user {own.owner()} made: run EduFlow as "
+                    f"{own.owner()}, not as root"
+                )
+            self._note_place(cluster.parent)
+        return cluster
 
     def refuse_lost_database(self) -> None:
         if lost := self.lost_database():

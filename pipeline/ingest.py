@@ -25,6 +25,7 @@ from pipeline.run import State, current_state, read_state, this_run, transaction
 from pipeline.sources.batch import Batch, Reading
 from pipeline.sources.errors import SourceError, listed
 from pipeline.sources.folder import File, printable
+from pipeline.sources.formats import kinds
 from pipeline.step import Build, Built, DataFolder, Goal, Step
 from targets import parts as digests
 from targets import step as targets_step
@@ -123,8 +124,8 @@ class Raw(Step):
 
 
 def _is_small(file: File) -> bool:
-    """Whether its records fit into memory beside those of others; of a packed file, nobody knows."""
-    return file.stat[0] <= SMALL // 16 and not file.path.lower().endswith((".gz", ".xlsx"))
+    """Whether its records fit into memory beside those of others."""
+    return file.stat[0] <= SMALL // 16 and not kinds.is_packed(file.path)
 
 
 def _say_landed(arrival: Arrival, source: Reading) -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
@@ -17,7 +16,6 @@ from pipeline.drops import Drop, Taken
 from pipeline.sources import folder
 from pipeline.sources.folder import Known, Scan
 from targets import run as targets_run
-from targets.postgres.errors import retrying
 from targets.record import read_records
 
 REFERENCES = sorted({name for dataset in DATASETS.values() for name in dataset.lookups})
@@ -129,24 +127,14 @@ def read_state(db: Connection, options: Settings | None = None) -> State:
 
 def current_state() -> State:
     """The state now."""
-    run = this_run()
-
-    def seen() -> State:
-        with run.transaction() as db:
-            return run.state(db)
-
-    return retrying(seen)
+    return this_run().current_state()
 
 
-@contextlib.contextmanager
-def transaction(options: Settings | None = None) -> Iterator[Connection]:
+def transaction(options: Settings | None = None) -> AbstractContextManager[Connection]:
     """A transaction on the database, its ledger up to date."""
-    with this_run(options).transaction() as db:
-        yield db
+    return this_run(options).transaction()
 
 
-@contextlib.contextmanager
-def rolled_back(options: Settings | None = None) -> Iterator[Connection]:
+def rolled_back(options: Settings | None = None) -> AbstractContextManager[Connection]:
     """The database as a run would find it, its ledger up to date, in a transaction of which nothing stays."""
-    with this_run(options).rolled_back() as db:
-        yield db
+    return this_run(options).rolled_back()

@@ -19,6 +19,7 @@ import init_db
 from targets.errors import UserError
 from targets.parts import Parts, some
 from targets.postgres.connection import BULK, Database
+from targets.postgres.errors import retrying
 from targets.record import Record
 
 # A child of Luigi's own logger: shown wherever Luigi's lines are shown, and by `eduflow run` alone.
@@ -26,7 +27,7 @@ log = logging.getLogger("luigi-interface.eduflow")
 
 
 @dataclass(kw_only=True)
-class State:
+class State(ABC):
     """The ledger as a transaction saw it. Its owner adds what else the parts of a target are computed from.
 
     outdated  relations that are missing, or made from other DDL than the code has
@@ -40,9 +41,9 @@ class State:
     def record(self, target: str) -> Record:
         return self.records.get(target) or Record(target)
 
+    @abstractmethod
     def same_inputs(self, other: State) -> bool:
         """Whether the parts computed from the other are those of this one."""
-        raise NotImplementedError
 
 
 S = TypeVar("S", bound=State)
@@ -156,6 +157,15 @@ class Run(ABC, Generic[S]):
             state.parts = self._last[1].parts
         self._last = (snapshot, state)
         return state
+
+    def current_state(self) -> S:
+        """The state now, in a transaction of its own."""
+
+        def seen() -> S:
+            with self.transaction() as db:
+                return self.state(db)
+
+        return retrying(seen)
 
     def last_state(self) -> S | None:
         """The state it saw last, without asking."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import time
+from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Generic
@@ -89,20 +90,21 @@ class Step(luigi.Task, Generic[S]):
 
     # --- what a family of steps says --------------------------------------------------------------------------------
 
+    @abstractmethod
     def this_run(self) -> Run[S]:
-        raise NotImplementedError
+        """The run of this process."""
 
+    @abstractmethod
     def own_parts(self, state: S) -> Parts:
         """What the target would be made from now, but for what is upstream."""
-        raise NotImplementedError
 
+    @abstractmethod
     def relations(self) -> list[str]:
         """The relations whose DDL is a part."""
-        raise NotImplementedError
 
+    @abstractmethod
     def build(self, build: Build[S]) -> Built:
         """Make the target inside the transaction `build.db`."""
-        raise NotImplementedError
 
     # --- what it is made from ---------------------------------------------------------------------------------------
 
@@ -157,17 +159,8 @@ class Step(luigi.Task, Generic[S]):
             return f"in the database {digests.some(sorted(outdated))} to be made"
         return digests.named(digests.differences(record.parts, self.parts(state)))
 
-    def current_state(self) -> S:
-        run = self.this_run()
-
-        def seen() -> S:
-            with run.transaction() as db:
-                return run.state(db)
-
-        return retrying(seen)
-
     def complete(self) -> bool:
-        return self.is_current(self.current_state())
+        return self.is_current(self.this_run().current_state())
 
     def worth_a_fork(self) -> bool:
         """Whether it is likely to take longer than a fork does: by the rows of what it reads, as built by now.
@@ -179,7 +172,7 @@ class Step(luigi.Task, Generic[S]):
         with contextlib.suppress(DatabaseError, DBAPIError):
             run = self.this_run()
             # As long as nobody else builds, things stand as this process saw them last.
-            state = (None if run.forked else run.last_state()) or self.current_state()
+            state = (None if run.forked else run.last_state()) or run.current_state()
             records = [state.record(step.target) for step in self.fingerprint_inputs()]
             return sum(record.rows or 0 for record in records) > LONG_ROWS
         return False  # without a database it fails at once

@@ -120,7 +120,7 @@ def modules_of(step: Step) -> set[str]:
     if step.target in STAGED:
         return {str(path.relative_to(PROJECT)) for path in (PROJECT / "pipeline/staging").glob("*.py")}
     if isinstance(step, Artifact | Enrichment):
-        own: list[type[Step]] = [Artifact, type(step)] if isinstance(step, Artifact) else [Enrichment]
+        own: list[type] = [Artifact, type(step)] if isinstance(step, Artifact) else [Enrichment]
         used = {name for code in own_code(step) for name in imported(code)}
         called = {name for known in (step.target, own[0].__name__) for name in CALLED.get(known, ())}
         return {path_of(cls.__module__) for cls in own} | closure(used | called)

@@ -8,7 +8,7 @@ from pathlib import Path
 from pipeline import queries
 from pipeline.datasets import DATASETS
 from pipeline.datasets.declaration import Column, Dataset
-from pipeline.ddl.tables import quoted, spelled
+from pipeline.ddl.tables import plural, quoted, spelled
 
 SQL = Path(__file__).parents[1] / "sql"
 
@@ -36,7 +36,7 @@ def _columns(dataset: Dataset) -> list[tuple[Column, str, str, str]]:
         found.append((column, column.name, f'{spelled(column.staged[0][1])} collate "C"{constraint}', column.name))
     for column in (column for column in dataset.columns if column.references):
         key = " primary key" if dataset.key == column.name else " not null" if column.never_null else ""
-        dim = f"warehouse.dim_{column.references}{'es' if column.references.endswith('s') else 's'}"
+        dim = f"warehouse.dim_{plural(column.references)}"
         kind = f"bigint{key} references {dim} on delete cascade"
         found.append((column, f"{column.references}_key", kind, f"warehouse.key({column.name})"))
     kept = [dataset.column(name) for name in dataset.fact]

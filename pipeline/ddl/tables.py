@@ -115,5 +115,10 @@ comment on table raw.{name} is 'records of {name} files, as text';
 """
 
 
+def plural(kind: str) -> str:
+    """What a reference refers to, as dimensions and views are called by it: students, classes."""
+    return f"{kind}{'es' if kind.endswith('s') else 's'}"
+
+
 def quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"

@@ -14,14 +14,14 @@ from pipeline.datasets import DATASETS
 from pipeline.datasets.declaration import Column, Dataset
 from pipeline.ddl.facts import ddl as fact_ddl
 from pipeline.ddl.facts import facts
-from pipeline.ddl.tables import INIT_DB, quoted
+from pipeline.ddl.tables import INIT_DB, plural, quoted
 
 KINDS = tuple(sorted({column.references for d in DATASETS.values() for column in d.columns if column.references}))
 
 
 def seen(kind: str) -> str:
     """The view of the keys of a kind: students_seen, classes_seen."""
-    return f"staging.{kind}{'es' if kind.endswith('s') else 's'}_seen"
+    return f"staging.{plural(kind)}_seen"
 
 
 @dataclass(frozen=True)

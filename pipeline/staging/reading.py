@@ -14,6 +14,7 @@ from pipeline.datasets.declaration import Dataset
 from pipeline.drops import Drop
 from pipeline.rules.cities import Cities
 from pipeline.rules.context import Context
+from pipeline.sources.formats import kinds
 from targets.postgres.copy import MAX_CHUNK, copy_out
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ def _together(drops: Sequence[Drop], chunk_rows: int) -> Iterator[list[Drop]]:
 
 
 def fit_into_a_chunk(drops: Sequence[Drop], chunk_rows: int) -> bool:
-    """Whether the records of these drops are few and, however wide, small: of a packed file, nobody knows."""
-    packed = any((drop.path or "").lower().endswith((".gz", ".xlsx")) for drop in drops)
+    """Whether the records of these drops are few and, however wide, small."""
+    packed = any(kinds.is_packed(drop.path or "") for drop in drops)
     rows, size = sum(drop.rows or 0 for drop in drops), sum(drop.size or 0 for drop in drops)
     return rows <= chunk_rows and size <= MAX_CHUNK and not packed

@@ -21,6 +21,11 @@ def is_gzip(path: Path) -> bool:
     return path.name.lower().endswith(".gz")
 
 
+def is_packed(path: str) -> bool:
+    """Whether nobody knows by the size of the file how much is in it."""
+    return path.lower().endswith((".gz", ".xlsx"))
+
+
 def ending(path: Path) -> str:
     return path.name.lower().removesuffix(".gz").rpartition(".")[2]
 
