@@ -32,6 +32,7 @@ from agents.masking.line import (
 )
 from agents.masking.vocabulary import DIGITS, GRADERS, ID_FILLERS, LOGIN_STATES, MAILERS, TOP_LEVELS
 
+PARTS = LINKERS - {"at"}  # between the words of one name of an address
 BRACKETS = ("(", "[", "{", "<")
 # Between two digits with one of these and a blank, one number ends and another begins
 NUMBER_ENDS = frozenset("%₹$€£?!;=")
@@ -117,7 +118,7 @@ def leftmost(line: Line, i: int) -> int:
     while first > 0 and i - first < 8:
         if joint(line.gaps[first]):
             first -= 1
-        elif line.low(first - 1) in LINKERS - {"at"} and first > 1:
+        elif line.low(first - 1) in PARTS and first > 1:
             first -= 2
         else:
             break
@@ -129,7 +130,7 @@ def rightmost(line: Line, i: int) -> int:
     while last + 1 < len(line.words) and last - i < 8:
         if joint(line.gaps[last + 1]):
             last += 1
-        elif line.low(last + 1) in LINKERS - {"at"} and last + 2 < len(line.words):
+        elif line.low(last + 1) in PARTS and last + 2 < len(line.words):
             last += 2
         else:
             break
