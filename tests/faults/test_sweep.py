@@ -30,7 +30,7 @@ def scenes(cluster, nursery, tmp_path_factory):
     "day, goal, kinds",
     [
         (1, "RawProgress", {"open", "copy", "copy in"}),
-        (2, "StagedProgress", {"copy", "copy in", "copy out", "executemany"}),
+        (2, "StagedProgress", {"copy", "copy in", "copy out"}),
         (2, "FactCourseProgress", set()),  # only what changed since the first day
     ],
 )
