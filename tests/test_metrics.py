@@ -39,7 +39,7 @@ def test_rows_targets_quality_and_checks_are_those_of_the_ledger(school):  # noq
     score = school.one("select avg(quality_score) from staging.stg_enrollments")
     assert found["eduflow_quality_score"]["students_enrollment",] == pytest.approx(float(score))
     assert found["eduflow_check_offending_rows"]["check_warehouse_orphans", "warning"] == 2
-    assert found["eduflow_drops"] == {("staged",): 15}
+    assert found["eduflow_drops"] == {("staged",): 17}
     assert found["eduflow_llm_breaker_state"] == {(): 0}
 
 
